@@ -1,0 +1,27 @@
+# What every target of ours has in common.
+
+find_program(PSANET_CCACHE ccache)
+if(PSANET_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PSANET_CCACHE})
+endif()
+
+add_library(psanet_flags INTERFACE)
+target_include_directories(psanet_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(psanet_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Werror -fno-math-errno -fno-trapping-math>)
+if(PSANET_SANITIZE)
+  target_compile_options(psanet_flags INTERFACE -fsanitize=${PSANET_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(psanet_flags INTERFACE -fsanitize=${PSANET_SANITIZE})
+endif()
+
+# psanet_library(NAME folder-relative-globs... ): one static library a folder.
+function(psanet_library name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${ARGN})
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_link_libraries(${name} PUBLIC psanet_flags)
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE psanet_flags)
+  endif()
+endfunction()
