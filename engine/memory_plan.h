@@ -1,0 +1,25 @@
+// Where each buffer of a program lies in the one arena.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace psanet {
+
+/// A buffer that must keep its content from step `first` to step `last`, both included.
+struct BufferLife {
+  int64_t bytes = 0;
+  int first = 0;
+  int last = 0;
+};
+
+struct MemoryPlan {
+  std::vector<int64_t> offset_bytes;  // of each buffer, aligned
+  int64_t total_bytes = 0;
+  int64_t live_bytes = 0;  // the largest sum of buffers alive at one step: no plan can be smaller
+};
+
+/// Largest first, each at the lowest place that is free during its whole life.
+MemoryPlan plan_memory(const std::vector<BufferLife>& buffers, int64_t alignment_bytes);
+
+}  // namespace psanet
