@@ -1,0 +1,222 @@
+#include "engine/safetensors.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "engine/atomic_file.h"
+#include "engine/error.h"
+#include "engine/fields_json.h"
+
+namespace psanet {
+
+using nlohmann::json;
+
+namespace {
+
+int64_t dtype_bytes(const std::string& dtype) {
+  static const std::map<std::string, int64_t> sizes = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
+                                                       {"U64", 8}, {"I32", 4}, {"U32", 4}, {"I16", 2},  {"U16", 2},
+                                                       {"I8", 1},  {"U8", 1},  {"BOOL", 1}};
+  auto it = sizes.find(dtype);
+  return it == sizes.end() ? 0 : it->second;
+}
+
+template <class T>
+T load(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+float half_to_float(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
+  const uint32_t exponent = (half >> 10) & 0x1fu;
+  const uint32_t mantissa = half & 0x3ffu;
+  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign ? -magnitude : magnitude;
+  }
+  const uint32_t bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13);
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+float bfloat16_to_float(uint16_t bf16) {
+  const uint32_t bits = static_cast<uint32_t>(bf16) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+template <class From, class T>
+void convert(const std::vector<std::byte>& bytes, std::vector<T>& values) {
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<T>(load<From>(bytes.data() + i * sizeof(From)));
+}
+
+template <class T>
+FileTensor make(const char* dtype, std::vector<int64_t> shape, std::span<const T> values) {
+  FileTensor tensor{dtype, std::move(shape), {}};
+  tensor.bytes.resize(values.size_bytes());
+  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), values.size_bytes());
+  if (tensor.elements() != static_cast<int64_t>(values.size())) {
+    throw std::logic_error("FileTensor::of: number of values and shape differ");
+  }
+  return tensor;
+}
+
+}  // namespace
+
+int64_t FileTensor::elements() const {
+  int64_t count = 1;
+  for (int64_t size : shape) count *= size;
+  return count;
+}
+
+template <class T>
+std::vector<T> FileTensor::values() const {
+  std::vector<T> result(static_cast<size_t>(elements()));
+  if (dtype == "F32") {
+    convert<float>(bytes, result);
+  } else if (dtype == "F64") {
+    convert<double>(bytes, result);
+  } else if (dtype == "I64" || dtype == "U64") {
+    convert<int64_t>(bytes, result);
+  } else if (dtype == "I32") {
+    convert<int32_t>(bytes, result);
+  } else if (dtype == "U32") {
+    convert<uint32_t>(bytes, result);
+  } else if (dtype == "I16") {
+    convert<int16_t>(bytes, result);
+  } else if (dtype == "U16") {
+    convert<uint16_t>(bytes, result);
+  } else if (dtype == "I8") {
+    convert<int8_t>(bytes, result);
+  } else if (dtype == "F16") {
+    for (size_t i = 0; i < result.size(); ++i)
+      result[i] = static_cast<T>(half_to_float(load<uint16_t>(bytes.data() + 2 * i)));
+  } else if (dtype == "BF16") {
+    for (size_t i = 0; i < result.size(); ++i)
+      result[i] = static_cast<T>(bfloat16_to_float(load<uint16_t>(bytes.data() + 2 * i)));
+  } else {
+    convert<uint8_t>(bytes, result);  // U8, BOOL
+  }
+  return result;
+}
+
+template std::vector<float> FileTensor::values() const;
+template std::vector<double> FileTensor::values() const;
+template std::vector<int64_t> FileTensor::values() const;
+template std::vector<int32_t> FileTensor::values() const;
+template std::vector<uint8_t> FileTensor::values() const;
+
+FileTensor FileTensor::of(std::vector<int64_t> shape, std::span<const float> values) {
+  return make("F32", std::move(shape), values);
+}
+FileTensor FileTensor::of(std::vector<int64_t> shape, std::span<const int64_t> values) {
+  return make("I64", std::move(shape), values);
+}
+FileTensor FileTensor::of(std::vector<int64_t> shape, std::span<const uint8_t> values) {
+  return make("U8", std::move(shape), values);
+}
+
+const FileTensor& Safetensors::at(const std::string& name) const {
+  auto it = tensors.find(name);
+  if (it != tensors.end()) return it->second;
+  std::vector<std::string> names;
+  for (const auto& [known, tensor] : tensors) names.push_back(known);
+  const std::string like = nearest(name, names);
+  throw WeightsError(fmt::format("no tensor \"{}\"{}", name,
+                                 like.empty() ? "" : fmt::format("; the most similar name is \"{}\"", like)));
+}
+
+Safetensors read_safetensors(const std::filesystem::path& path) {
+  const auto fail = [&](const std::string& why) -> WeightsError {
+    return WeightsError(fmt::format("{}: not a readable safetensors file: {}", path.string(), why));
+  };
+  std::error_code ec;
+  if (!std::filesystem::is_regular_file(path, ec)) throw WeightsError(fmt::format("{}: no such file", path.string()));
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw WeightsError(fmt::format("{}: cannot be opened for reading", path.string()));
+  const auto file_bytes = static_cast<uint64_t>(std::filesystem::file_size(path));
+
+  std::byte length_bytes[8];
+  if (file_bytes < 8 || !in.read(reinterpret_cast<char*>(length_bytes), 8)) {
+    throw fail(fmt::format("it has {} bytes, the header alone needs 8", file_bytes));
+  }
+  const auto header_bytes = load<uint64_t>(length_bytes);
+  if (header_bytes > file_bytes - 8) {
+    throw fail(fmt::format("its header claims {} bytes, the file has {}", header_bytes, file_bytes));
+  }
+  std::string header(header_bytes, '\0');
+  in.read(header.data(), static_cast<std::streamsize>(header_bytes));
+  const json parsed = json::parse(header, nullptr, false);
+  if (!parsed.is_object()) throw fail("its header is no JSON object");
+
+  const uint64_t data_bytes = file_bytes - 8 - header_bytes;
+  Safetensors file;
+  for (const auto& [name, entry] : parsed.items()) {
+    try {
+      if (name == "__metadata__") {
+        file.metadata = entry.get<std::map<std::string, std::string>>();
+        continue;
+      }
+      FileTensor tensor{entry.at("dtype").get<std::string>(), entry.at("shape").get<std::vector<int64_t>>(), {}};
+      const auto begin = entry.at("data_offsets").at(0).get<uint64_t>();
+      const auto end = entry.at("data_offsets").at(1).get<uint64_t>();
+      const int64_t value_bytes = dtype_bytes(tensor.dtype);
+      if (value_bytes == 0) throw fail(fmt::format("tensor \"{}\" has the unknown dtype {}", name, tensor.dtype));
+      uint64_t wanted = static_cast<uint64_t>(value_bytes);
+      for (int64_t size : tensor.shape) {
+        if (size < 0 || (size > 0 && wanted > UINT64_MAX / static_cast<uint64_t>(size))) {
+          throw fail(fmt::format("tensor \"{}\" has an impossible shape", name));
+        }
+        wanted *= static_cast<uint64_t>(size);
+      }
+      if (begin > end || end > data_bytes) {
+        throw fail(fmt::format("tensor \"{}\" ends at byte {} of {} data bytes; the file is cut short", name, end,
+                               data_bytes));
+      }
+      if (end - begin != wanted) {
+        throw fail(fmt::format("tensor \"{}\" has {} bytes, its shape needs {}", name, end - begin, wanted));
+      }
+      tensor.bytes.resize(wanted);
+      in.seekg(static_cast<std::streamoff>(8 + header_bytes + begin));
+      in.read(reinterpret_cast<char*>(tensor.bytes.data()), static_cast<std::streamsize>(wanted));
+      if (!in) throw fail(fmt::format("tensor \"{}\" could not be read", name));
+      file.tensors.emplace(name, std::move(tensor));
+    } catch (const json::exception& e) {
+      throw fail(fmt::format("entry \"{}\": {}", name, e.what()));
+    }
+  }
+  return file;
+}
+
+void write_safetensors(const std::filesystem::path& path, const Safetensors& file) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
+  uint64_t offset = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    const uint64_t end = offset + tensor.bytes.size();
+    header[name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const uint64_t header_bytes = text.size();
+
+  try {
+    AtomicFile out(path);
+    out.write(&header_bytes, sizeof header_bytes);
+    out.write(text.data(), text.size());
+    for (const auto& [name, tensor] : file.tensors) out.write(tensor.bytes.data(), tensor.bytes.size());
+    out.commit();
+  } catch (const std::runtime_error& e) {
+    throw WeightsError(e.what());
+  }
+}
+
+}  // namespace psanet
