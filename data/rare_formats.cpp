@@ -1,6 +1,7 @@
 // BMP, GIF, PPM/PGM and TGA through stb_image.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 

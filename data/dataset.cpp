@@ -1,0 +1,55 @@
+#include "data/dataset.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "data/error.h"
+
+namespace psanet::data {
+
+std::vector<std::string> Dataset::names() const {
+  std::vector<std::string> result;
+  for (const ClassInfo& c : classes) result.push_back(c.name);
+  return result;
+}
+
+std::vector<Rgb> Dataset::palette() const {
+  std::vector<Rgb> result;
+  for (const ClassInfo& c : classes) result.push_back(c.color);
+  return result;
+}
+
+std::uint8_t Dataset::file_value(int class_index) const {
+  const auto found = std::find(class_of.begin(), class_of.end(), class_index);
+  if (class_index < 0 || class_index >= class_count() || found == class_of.end()) {
+    throw DataError(
+        fmt::format("{}: no file value stands for class {} of {}", file.string(), class_index, class_count()));
+  }
+  return std::uint8_t(found - class_of.begin());
+}
+
+std::filesystem::path descriptions_dir() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) {
+    const auto installed = program.parent_path().parent_path() / "share" / "psanet" / "data";
+    if (std::filesystem::is_directory(installed, error)) return installed;
+  }
+  return PSANET_DATA_DIR;
+}
+
+std::vector<std::string> known_datasets() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(descriptions_dir(), error)) {
+    if (std::filesystem::exists(entry.path() / "dataset.json", error))
+      names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace psanet::data

@@ -1,0 +1,138 @@
+#include "data/samples.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+#include <system_error>
+
+#include "data/codec.h"
+#include "data/error.h"
+#include "data/file_bytes.h"
+#include "data/nearest_name.h"
+
+namespace psanet::data {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r";
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+std::vector<std::string_view> split_fields(std::string_view line) {
+  // With a tab in the line, names may hold spaces.
+  const std::string_view separators = line.find('\t') != std::string_view::npos ? "\t" : " ";
+  std::vector<std::string_view> fields;
+  while (!line.empty()) {
+    const auto end = std::min(line.find_first_of(separators), line.size());
+    if (const auto field = trim(line.substr(0, end)); !field.empty()) fields.push_back(field);
+    line.remove_prefix(std::min(end + 1, line.size()));
+  }
+  return fields;
+}
+
+/// One stat for each file; a wrong data root shows at once instead of in the middle of the first epoch.
+void check_files(const std::vector<Sample>& samples, const std::filesystem::path& list,
+                 const std::filesystem::path& root) {
+  constexpr std::size_t kNamed = 3;
+  std::size_t missing = 0;
+  std::string named;
+  const auto check = [&](const std::filesystem::path& path) {
+    std::error_code error;
+    if (path.empty() || std::filesystem::is_regular_file(path, error)) return;
+    if (missing++ < kNamed) named += fmt::format("{}{}", named.empty() ? "" : ", ", path.string());
+  };
+  for (const Sample& sample : samples) {
+    check(sample.image);
+    check(sample.label);
+  }
+  if (missing == 0) return;
+  throw DataError(fmt::format("{}: {} of the listed files do not exist under {}: {}{}; is the data root right?",
+                              list.string(), missing, root.string(), named, missing > kNamed ? ", ..." : ""));
+}
+
+}  // namespace
+
+std::vector<Sample> read_list_file(const std::filesystem::path& list, const std::filesystem::path& root,
+                                   bool labels_required) {
+  const std::vector<std::uint8_t> bytes = read_file_bytes(list);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<Sample> samples;
+  for (int line_number = 1; !rest.empty(); ++line_number) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = trim(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.empty()) continue;
+    const auto fields = split_fields(line);
+    if (fields.size() > 2 || (fields.size() == 1 && labels_required)) {
+      throw DataError(fmt::format("{}: line {}: found {} names, wanted \"image label\"{}", list.string(), line_number,
+                                  fields.size(),
+                                  fields.size() > 2 ? " (use a tab between names that hold spaces)" : ""));
+    }
+    samples.push_back({root / fields[0], fields.size() == 2 ? root / fields[1] : std::filesystem::path()});
+  }
+  if (samples.empty())
+    throw DataError(fmt::format("{}: the list is empty, wanted one \"image label\" pair a line", list.string()));
+  check_files(samples, list, root);
+  return samples;
+}
+
+std::vector<Sample> read_list(const Dataset& dataset, const std::filesystem::path& root, const std::string& split) {
+  const auto found = dataset.lists.find(split);
+  if (found == dataset.lists.end()) {
+    std::vector<std::string> splits;
+    for (const auto& [name, unused] : dataset.lists) splits.push_back(name);
+    throw DataError(
+        fmt::format("{}: no list for the split \"{}\"; {}", dataset.file.string(), split, suggestion(split, splits)));
+  }
+  std::error_code error;
+  if (!std::filesystem::is_directory(root, error)) {
+    throw DataError(fmt::format("the data root {} of {} is not a folder", root.string(), dataset.name));
+  }
+  const std::filesystem::path list = root / found->second;
+  if (!std::filesystem::exists(list, error)) {
+    throw DataError(
+        fmt::format("no list file {} for the split \"{}\" of {}; write one with an \"image label\" pair a line, "
+                    "relative to the data root",
+                    list.string(), split, dataset.name));
+  }
+  return read_list_file(list, root, split != "test");
+}
+
+void apply_label_map(const Dataset& dataset, LabelMap& label, const std::filesystem::path& file) {
+  for (std::size_t i = 0; i < label.labels.size(); ++i) {
+    const std::int16_t value = dataset.class_of[label.labels[i]];
+    if (value < 0) {
+      const auto width = std::size_t(label.width);
+      throw DataError(fmt::format(
+          "{}: label value {} at x={} y={} is none of {}'s ({} classes); correct the file or the label_map in {}",
+          file.string(), label.labels[i], i % width, i / width, dataset.name, dataset.class_count(),
+          dataset.file.string()));
+    }
+    label.labels[i] = std::uint8_t(value);
+  }
+}
+
+LabelMap load_label(const Dataset& dataset, const std::filesystem::path& path) {
+  LabelMap label = read_label(path);
+  apply_label_map(dataset, label, path);
+  return label;
+}
+
+LabelledImage load_sample(const Dataset& dataset, const Sample& sample) {
+  LabelledImage result;
+  result.image = read_image(sample.image);
+  if (sample.label.empty()) return result;
+  result.label = load_label(dataset, sample.label);
+  if (result.label.height != result.image.height || result.label.width != result.image.width) {
+    throw DataError(
+        fmt::format("{}: the label is {} x {} pixels (width x height) but its image {} is {} x {}; they must be equal",
+                    sample.label.string(), result.label.width, result.label.height, sample.image.string(),
+                    result.image.width, result.image.height));
+  }
+  return result;
+}
+
+}  // namespace psanet::data
