@@ -1,0 +1,98 @@
+// A graph made ready to run: prepared launches, one planned arena, fixed addresses. run() allocates nothing.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "engine/graph.h"
+#include "engine/lowering.h"
+#include "engine/parameters.h"
+
+namespace psanet {
+
+/// What a program needs, known before anything is allocated.
+struct MemoryReport {
+  int64_t parameter_bytes = 0;  // parameters and states, shared between programs
+  int64_t input_bytes = 0;
+  int64_t constant_bytes = 0;    // constants, and values computed once from parameters
+  int64_t retained_bytes = 0;    // packed weights
+  int64_t arena_bytes = 0;       // everything else, placed by lifetime
+  int64_t arena_live_bytes = 0;  // the most that is alive at one step: a lower bound of arena_bytes
+  int64_t unshared_bytes = 0;    // what the arena's tensors would take without a plan
+  int64_t peak_bytes() const { return parameter_bytes + input_bytes + constant_bytes + retained_bytes + arena_bytes; }
+};
+
+/// One node of a traced run.
+struct TraceEntry {
+  const Node& node;
+  Types in;
+  double milliseconds = 0;
+  double flops = 0;
+  int non_finite_output = -1;     // the first output that holds NaN or infinity, or -1
+  int64_t non_finite_index = -1;  // the first such value in it
+};
+
+class Program {
+ public:
+  /// Lowers `graph` for `device`; `parameters` gets what it lacks (initial values from `seed`).
+  Program(Device& device, Graph graph, Parameters& parameters, uint64_t seed = 0);
+
+  const Graph& graph() const { return graph_; }
+  const MemoryReport& memory() const { return memory_; }
+  /// Launches of one run.
+  int64_t launches() const { return static_cast<int64_t>(steps_.size()); }
+  /// Multiplications and additions of one run.
+  double flops() const;
+
+  /// Takes all memory now (otherwise the first of input(), output(), run() does). DeviceError when it is not there.
+  void allocate();
+
+  /// To be set before run(); keeps its content. std::logic_error for an unknown name.
+  Tensor input(const std::string& name);
+  bool has_input(const std::string& name) const { return bool(graph_.find_source(name)); }
+  /// Valid after run() until the next.
+  Tensor output(const std::string& name);
+
+  /// To be called when parameters were changed from outside: recomputes what depends on parameters alone.
+  void refresh() { fresh_ = false; }
+
+  void run();
+  /// The same numbers, node by node, with times; the sink sees each node after it ran.
+  void run_traced(const std::function<void(const TraceEntry&)>& sink);
+
+ private:
+  struct Step {
+    int node = 0;
+    Launch launch;
+    Buffers buffers;
+    int64_t retained_offset_bytes = 0;
+    int64_t workspace_offset_bytes = 0;
+    int64_t refresh_workspace_offset_bytes = 0;
+  };
+  /// Where a value lies.
+  struct Place {
+    enum class Kind { nowhere, tensor, arena } kind = Kind::nowhere;
+    Tensor tensor;
+    int64_t offset_bytes = 0;
+  };
+
+  void classify_constants();
+  void lower_all();
+  void plan();
+  void check_updates() const;
+  Place& place(Value v) { return places_[static_cast<size_t>(v.node)][static_cast<size_t>(v.output)]; }
+  void* address(Value v);
+  void do_refresh();
+
+  Device& device_;
+  Graph graph_;
+  Parameters& parameters_;
+  std::vector<bool> constant_;      // of each node
+  std::vector<Step> once_, steps_;  // run at refresh; run at every run
+  std::vector<std::vector<Place>> places_;
+  std::shared_ptr<Storage> arena_, retained_;
+  MemoryReport memory_;
+  bool allocated_ = false, fresh_ = false;
+};
+
+}  // namespace psanet
