@@ -1,0 +1,51 @@
+// Joining tensors along an axis, cutting a piece out, and the gradients of both.
+#pragma once
+
+#include "engine/autodiff.h"
+#include "engine/lowering.h"
+#include "engine/op.h"
+
+namespace psanet::layers {
+
+/// All inputs, one after the other along `axis` (-1: channels).
+struct Concat {
+  static constexpr const char* kName = "concat";
+  int64_t axis = -1;
+  void fields(Fields& f) { f("axis", axis, "axis to join along; negative counts from the last"); }
+  Types infer(const Types& in) const;
+  Values grad(Gradient& g) const;
+  Launch lower(Lowering& l) const;
+};
+
+/// x[..., begin:begin+size, ...] along `axis`.
+struct Slice {
+  static constexpr const char* kName = "slice";
+  int64_t axis = -1, begin = 0, size = 0;
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Values grad(Gradient& g) const;
+  Launch lower(Lowering& l) const;
+};
+
+/// d_x of Slice: zeros with d_y put in its place; `total` is x's size along the axis.
+struct SliceBackward {
+  static constexpr const char* kName = "slice_backward";
+  int64_t axis = -1, begin = 0, total = 0;
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Launch lower(Lowering& l) const;
+};
+
+/// The same values in another shape.
+struct Reshape {
+  static constexpr const char* kName = "reshape";
+  std::vector<double> shape;  // integers
+  void fields(Fields& f) { f("shape", shape, "the new sizes"); }
+  static Reshape to(const Shape& shape) { return {std::vector<double>(shape.begin(), shape.end())}; }
+  Types infer(const Types& in) const;
+  Values grad(Gradient& g) const { return {g.add("d_x", Reshape::to(g.type(g.in(0)).shape), {g.d_out(0)})}; }
+  Launch lower(Lowering& l) const;
+  std::vector<Sharing> shares() const { return {{0, 0}}; }
+};
+
+}  // namespace psanet::layers

@@ -1,0 +1,182 @@
+#include "layers/conv2d.h"
+
+#include "kernels/conv2d.h"
+#include "layers/bias.h"
+#include "layers/check.h"
+
+namespace psanet::layers {
+
+namespace {
+
+kernels::Conv2dDims dims_of(const Type& x, int64_t out_channels, Size2 kernel, Size2 stride, Size2 padding,
+                            Size2 dilation) {
+  return {.batch = x[0],
+          .in_h = x[1],
+          .in_w = x[2],
+          .in_channels = x[3],
+          .out_channels = out_channels,
+          .kernel_h = kernel.h,
+          .kernel_w = kernel.w,
+          .stride_h = stride.h,
+          .stride_w = stride.w,
+          .pad_h = padding.h,
+          .pad_w = padding.w,
+          .dilation_h = dilation.h,
+          .dilation_w = dilation.w};
+}
+
+void check(const kernels::Conv2dDims& d) {
+  require(d.kernel_h > 0 && d.kernel_w > 0 && d.stride_h > 0 && d.stride_w > 0 && d.dilation_h > 0 && d.dilation_w > 0,
+          "kernel, stride and dilation must be at least 1");
+  require(d.pad_h >= 0 && d.pad_w >= 0, "padding must be at least 0");
+  require(d.in_h + 2 * d.pad_h >= d.dilation_h * (d.kernel_h - 1) + 1 &&
+              d.in_w + 2 * d.pad_w >= d.dilation_w * (d.kernel_w - 1) + 1,
+          "the kernel ({}x{}, dilation {}x{}) is larger than the padded input ({}x{})", d.kernel_h, d.kernel_w,
+          d.dilation_h, d.dilation_w, d.in_h + 2 * d.pad_h, d.in_w + 2 * d.pad_w);
+}
+
+}  // namespace
+
+void Conv2d::fields(Fields& f) {
+  f("stride", stride, "step of the window");
+  f("padding", padding, "zeros added on each side");
+  f("dilation", dilation, "distance between the taps of the window");
+  f("bias", bias, "has a bias input");
+  f("residual", residual, "adds a residual input (set by passes)");
+  f("relu", relu, "ends in a ReLU (set by passes)");
+}
+
+Types Conv2d::infer(const Types& in) const {
+  require_inputs(in, 2u + (bias ? 1 : 0) + (residual ? 1 : 0));
+  require_image(in[0], "x");
+  require_rank(in[1], 4, "weight");
+  require(in[0][3] == in[1][3], "x has {} channels, the weight wants {}", in[0][3], in[1][3]);
+  const auto d = dims_of(in[0], in[1][0], {in[1][1], in[1][2]}, stride, padding, dilation);
+  check(d);
+  const Type out = f32({d.batch, d.out_h(), d.out_w(), d.out_channels});
+  if (bias) require_channels(in[2], d.out_channels, "bias");
+  if (residual) require_same(in.back(), out, "residual and result");
+  return {out};
+}
+
+Values Conv2d::grad(Gradient& g) const {
+  require(!relu && !residual, "a fused convolution has no gradient: fuse after differentiating");
+  const Value x = g.in(0), w = g.in(1), d_y = g.d_out(0);
+  Value d_x, d_w, d_bias;
+  if (g.needs(0)) {
+    const Size2 input{g.type(x)[1], g.type(x)[2]};
+    d_x = g.add("d_x", Conv2dBackwardData{input, stride, padding, dilation}, {d_y, w});
+  }
+  if (g.needs(1)) {
+    const Size2 kernel{g.type(w)[1], g.type(w)[2]};
+    d_w = g.add("d_weight", Conv2dBackwardWeights{kernel, stride, padding, dilation}, {x, d_y});
+  }
+  if (bias) d_bias = g.add("d_bias", BiasBackward{}, {d_y});
+  return {d_x, d_w, d_bias};
+}
+
+Launch Conv2d::lower(Lowering& l) const {
+  const auto dims = dims_of(l.in(0), l.in(1)[0], {l.in(1)[1], l.in(1)[2]}, stride, padding, dilation);
+  const kernels::Conv2dEpilogue epilogue{bias, residual, relu};
+  const size_t bias_at = 2, residual_at = bias ? 3 : 2;
+  const bool packed = l.constant(1);
+  return l.prepare([&](auto& ctx) {
+    auto conv = kernels::prepare_conv2d_forward(ctx, dims, epilogue);
+    Launch launch;
+    launch.workspace_bytes = conv->workspace_bytes();
+    const bool b_used = bias, r_used = residual;
+    if (packed) {  // the weights are digested once
+      launch.retained_bytes = conv->packed_bytes();
+      launch.refresh_only = {1};
+      launch.refresh = [=](const Buffers& b) { conv->pack(b.in(1), b.retained); };
+      launch.run = [=](const Buffers& b) {
+        conv->run_packed(b.in(0), b.retained, b_used ? b.in(bias_at) : nullptr, r_used ? b.in(residual_at) : nullptr,
+                         b.out(0), b.workspace);
+      };
+    } else {
+      launch.run = [=](const Buffers& b) {
+        conv->run(b.in(0), b.in(1), b_used ? b.in(bias_at) : nullptr, r_used ? b.in(residual_at) : nullptr, b.out(0),
+                  b.workspace);
+      };
+    }
+    return launch;
+  });
+}
+
+double Conv2d::flops(const Types& in, const Types&) const {
+  return dims_of(in[0], in[1][0], {in[1][1], in[1][2]}, stride, padding, dilation).flops();
+}
+
+void Conv2dBackwardData::fields(Fields& f) {
+  f("input", input, "size of x");
+  f("stride", stride, "as the convolution's");
+  f("padding", padding, "as the convolution's");
+  f("dilation", dilation, "as the convolution's");
+}
+
+namespace {
+/// The convolution whose gradient with respect to x is meant: in = d_y, weight.
+kernels::Conv2dDims dims_of(const Conv2dBackwardData& op, const Types& in) {
+  return dims_of(f32({in[0][0], op.input.h, op.input.w, in[1][3]}), in[1][0], {in[1][1], in[1][2]}, op.stride,
+                 op.padding, op.dilation);
+}
+/// The convolution whose gradient with respect to the weight is meant: in = x, d_y.
+kernels::Conv2dDims dims_of(const Conv2dBackwardWeights& op, const Types& in) {
+  return dims_of(in[0], in[1][3], op.kernel, op.stride, op.padding, op.dilation);
+}
+void check_result(const kernels::Conv2dDims& d, const Type& d_y) {
+  check(d);
+  require_same(d_y, f32({d.batch, d.out_h(), d.out_w(), d.out_channels}), "d_y and the convolution's result");
+}
+}  // namespace
+
+Types Conv2dBackwardData::infer(const Types& in) const {
+  require_inputs(in, 2);
+  require_image(in[0], "d_y");
+  require_rank(in[1], 4, "weight");
+  const auto d = dims_of(*this, in);
+  check_result(d, in[0]);
+  return {f32({d.batch, d.in_h, d.in_w, d.in_channels})};
+}
+
+Launch Conv2dBackwardData::lower(Lowering& l) const {
+  const auto dims = dims_of(*this, l.in());
+  return l.prepare([&](auto& ctx) -> Launch {
+    auto conv = kernels::prepare_conv2d_backward_data(ctx, dims);
+    return {[=](const Buffers& b) { conv->run(b.in(0), b.in(1), b.out(0), b.workspace); }, conv->workspace_bytes()};
+  });
+}
+
+double Conv2dBackwardData::flops(const Types& in, const Types&) const {
+  return dims_of(*this, in).flops();
+}
+
+void Conv2dBackwardWeights::fields(Fields& f) {
+  f("kernel", kernel, "size of the window");
+  f("stride", stride, "as the convolution's");
+  f("padding", padding, "as the convolution's");
+  f("dilation", dilation, "as the convolution's");
+}
+
+Types Conv2dBackwardWeights::infer(const Types& in) const {
+  require_inputs(in, 2);
+  require_image(in[0], "x");
+  require_image(in[1], "d_y");
+  const auto d = dims_of(*this, in);
+  check_result(d, in[1]);
+  return {f32({d.out_channels, kernel.h, kernel.w, d.in_channels})};
+}
+
+Launch Conv2dBackwardWeights::lower(Lowering& l) const {
+  const auto dims = dims_of(*this, l.in());
+  return l.prepare([&](auto& ctx) -> Launch {
+    auto conv = kernels::prepare_conv2d_backward_weights(ctx, dims);
+    return {[=](const Buffers& b) { conv->run(b.in(0), b.in(1), b.out(0), b.workspace); }, conv->workspace_bytes()};
+  });
+}
+
+double Conv2dBackwardWeights::flops(const Types& in, const Types&) const {
+  return dims_of(*this, in).flops();
+}
+
+}  // namespace psanet::layers

@@ -1,0 +1,44 @@
+// Point-wise spatial attention (SPEC 1).
+#pragma once
+
+#include "engine/autodiff.h"
+#include "engine/lowering.h"
+#include "engine/op.h"
+#include "kernels/psa.h"
+
+namespace psanet::kernels {
+std::span<const char* const> choices(PsaMode);  // here so that Fields finds it by its argument
+}
+
+namespace psanet::layers {
+
+using kernels::PsaMode;
+
+/// out [N,H,W,C] = scale * sum over sources of softmax(logits) * value, and, for the gradient, statistics [N,H*W,2].
+/// Inputs: value [N,H,W,C] and logits [N,H,W,mask_h*mask_w], a score for every relative offset (or, compact,
+/// [N,H,W,H*W]).
+struct Psa {
+  static constexpr const char* kName = "psa";
+  PsaMode mode = PsaMode::collect;
+  int64_t mask_h = 0, mask_w = 0;  // unused when compact
+  bool compact = false, softmax = true;
+  double scale = 1;  // 1 / normalization_factor
+
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Values grad(Gradient& g) const;
+  Launch lower(Lowering& l) const;
+  double flops(const Types& in, const Types& out) const;
+};
+
+/// d_value and d_logits from value, logits, out, statistics, d_out.
+struct PsaBackward {
+  static constexpr const char* kName = "psa_backward";
+  Psa forward;
+  void fields(Fields& f) { forward.fields(f); }
+  Types infer(const Types& in) const { return {in[0], in[1]}; }
+  Launch lower(Lowering& l) const;
+  double flops(const Types& in, const Types& out) const;
+};
+
+}  // namespace psanet::layers

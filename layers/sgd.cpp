@@ -1,0 +1,54 @@
+#include "layers/sgd.h"
+
+#include "kernels/sgd.h"
+#include "layers/check.h"
+
+namespace psanet::layers {
+
+void Sgd::fields(Fields& f) {
+  f("momentum", momentum, "share of the last step that is kept");
+  f("rate_factor", rate_factor, "of each tensor: factor on the learning rate");
+  f("weight_decay", weight_decay, "of each tensor");
+}
+
+Types Sgd::infer(const Types& in) const {
+  const size_t tensors = rate_factor.size();
+  require(weight_decay.size() == tensors, "{} rate factors, {} weight decays", tensors, weight_decay.size());
+  require_inputs(in, 1 + 3 * tensors);
+  require(in[0].elements() == 1, "the rate is {}, want one value", to_string(in[0]));
+  for (size_t t = 0; t < tensors; ++t) {
+    require_same(in[1 + 3 * t], in[2 + 3 * t], "parameter and momentum");
+    require_same(in[1 + 3 * t], in[3 + 3 * t], "parameter and gradient");
+  }
+  return {};
+}
+
+Launch Sgd::lower(Lowering& l) const {
+  auto tensors =
+      std::make_shared<std::vector<kernels::SgdTensor>>(rate_factor.size());  // addresses are filled in at run
+  for (size_t t = 0; t < tensors->size(); ++t) {
+    (*tensors)[t].elements = l.in(1 + 3 * t).elements();
+    (*tensors)[t].rate_factor = static_cast<float>(rate_factor[t]);
+    (*tensors)[t].weight_decay = static_cast<float>(weight_decay[t]);
+  }
+  const auto share = static_cast<float>(momentum);
+  return l.launch([=](auto& ctx, const Buffers& b) {
+    for (size_t t = 0; t < tensors->size(); ++t) {
+      (*tensors)[t].parameter = b.template state<float>(1 + 3 * t);
+      (*tensors)[t].momentum = b.template state<float>(2 + 3 * t);
+      (*tensors)[t].gradient = b.in(3 + 3 * t);
+    }
+    kernels::sgd_step(ctx, *tensors, share, b.in(0));
+  });
+}
+
+std::vector<int> Sgd::mutates(size_t inputs) const {
+  std::vector<int> updated;
+  for (int i = 1; i < static_cast<int>(inputs); i += 3) {
+    updated.push_back(i);
+    updated.push_back(i + 1);
+  }
+  return updated;
+}
+
+}  // namespace psanet::layers

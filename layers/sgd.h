@@ -1,0 +1,23 @@
+// The optimiser, as one op over all parameters.
+#pragma once
+
+#include "engine/lowering.h"
+#include "engine/op.h"
+
+namespace psanet::layers {
+
+/// v = momentum * v + g + weight_decay * w;  w -= rate * rate_factor * v  (SPEC 5).
+/// Inputs: rate [1], then parameter, momentum buffer and gradient of each tensor in turn. No outputs: it updates in
+/// place.
+struct Sgd {
+  static constexpr const char* kName = "sgd";
+  double momentum = 0.9;
+  std::vector<double> rate_factor;   // of each tensor: 1 for the backbone, 10 for the rest
+  std::vector<double> weight_decay;  // of each tensor
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Launch lower(Lowering& l) const;
+  std::vector<int> mutates(size_t inputs) const;
+};
+
+}  // namespace psanet::layers
