@@ -1,0 +1,93 @@
+#include "kernels/memory.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/cpu/parallel.h"
+#include "kernels/error.h"
+
+namespace psanet::kernels {
+
+using cpu::block_range;
+using cpu::ceil_div;
+using cpu::parallel_blocks;
+using cpu::Range;
+
+namespace {
+constexpr int64_t kHugePage_bytes = 2 << 20;
+constexpr int64_t kCopyBlock_bytes = 1 << 18;
+}  // namespace
+
+void* allocate(CpuContext&, int64_t bytes) {
+  // Large tensors are walked from end to end: huge pages save address translations.
+  const bool large = bytes >= 2 * kHugePage_bytes;
+  const int64_t alignment_bytes = large ? kHugePage_bytes : kAlignment_bytes;
+  const int64_t rounded_bytes = std::max<int64_t>(ceil_div(bytes, alignment_bytes), 1) * alignment_bytes;
+  void* memory = bytes < 0
+                     ? nullptr
+                     : std::aligned_alloc(static_cast<size_t>(alignment_bytes), static_cast<size_t>(rounded_bytes));
+  if (memory == nullptr) {
+    throw DeviceError(
+        fmt::format("allocating {} bytes ({:.1f} GiB) of main memory: the system has no more to give; use a smaller "
+                    "batch or crop",
+                    bytes, static_cast<double>(bytes) / (1 << 30)));
+  }
+  // Only advice: without huge pages everything still works.
+  if (large) madvise(memory, static_cast<size_t>(rounded_bytes), MADV_HUGEPAGE);
+  return memory;
+}
+
+void release(CpuContext&, void* memory) noexcept {
+  std::free(memory);
+}
+
+void fill_zero(CpuContext& ctx, void* memory, int64_t bytes) {
+  parallel_blocks(ctx, ceil_div(bytes, kCopyBlock_bytes), [&](int64_t block) {
+    const Range r = block_range(block, kCopyBlock_bytes, bytes);
+    std::memset(static_cast<char*>(memory) + r.begin, 0, static_cast<size_t>(r.end - r.begin));
+  });
+}
+
+void copy_on_device(CpuContext& ctx, void* to, const void* from, int64_t bytes) {
+  parallel_blocks(ctx, ceil_div(bytes, kCopyBlock_bytes), [&](int64_t block) {
+    const Range r = block_range(block, kCopyBlock_bytes, bytes);
+    std::memcpy(static_cast<char*>(to) + r.begin, static_cast<const char*>(from) + r.begin,
+                static_cast<size_t>(r.end - r.begin));
+  });
+}
+
+void copy_to_device(CpuContext& ctx, void* to, const void* from_host, int64_t bytes) {
+  copy_on_device(ctx, to, from_host, bytes);
+}
+
+void copy_to_host(CpuContext& ctx, void* to_host, const void* from, int64_t bytes) {
+  copy_on_device(ctx, to_host, from, bytes);
+}
+
+void synchronize(CpuContext&) {}
+
+int64_t first_non_finite(CpuContext& ctx, int64_t elements, const float* x) {
+  constexpr int64_t kBlock = 1 << 16;
+  int64_t first = elements;
+  const int64_t blocks = ceil_div(elements, kBlock);
+#pragma omp parallel for schedule(static) num_threads(ctx.threads) reduction(min : first) if (blocks > 1)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const Range r = block_range(block, kBlock, elements);
+    constexpr uint32_t kExponent = 0x7f800000u;  // all ones: NaN or infinite
+    uint32_t found = 0;
+#pragma omp simd reduction(| : found)
+    for (int64_t i = r.begin; i < r.end; ++i) {
+      found |= static_cast<uint32_t>((std::bit_cast<uint32_t>(x[i]) & kExponent) == kExponent);
+    }
+    for (int64_t i = r.begin; found != 0 && i < std::min(r.end, first); ++i) {
+      if ((std::bit_cast<uint32_t>(x[i]) & kExponent) == kExponent) first = i;
+    }
+  }
+  return first < elements ? first : -1;
+}
+
+}  // namespace psanet::kernels
