@@ -9,6 +9,7 @@
 #include "layers/conv2d.h"
 #include "layers/dropout2d.h"
 #include "layers/language.h"
+#include "layers/matmul.h"
 #include "layers/pool.h"
 #include "layers/psa.h"
 #include "layers/relu.h"
