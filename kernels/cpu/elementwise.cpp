@@ -1,0 +1,109 @@
+#include "kernels/elementwise.h"
+
+#include <cstring>
+
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/row_blocks.h"
+
+namespace psanet::kernels {
+
+using namespace cpu;  // the helpers of this folder
+
+void relu_forward(CpuContext& ctx, int64_t elements, const float* x, float* y) {
+  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) y[i] = x[i] < 0.0f ? 0.0f : x[i];  // so written, NaN stays NaN
+  });
+}
+
+void relu_backward(CpuContext& ctx, int64_t elements, const float* y, const float* d_y, float* d_x) {
+  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) d_x[i] = y[i] > 0.0f ? d_y[i] : 0.0f;
+  });
+}
+
+void add(CpuContext& ctx, int64_t elements, const float* a, const float* b, float* y) {
+  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) y[i] = a[i] + b[i];
+  });
+}
+
+void scale(CpuContext& ctx, int64_t elements, float factor, const float* x, float* y) {
+  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) y[i] = factor * x[i];
+  });
+}
+
+void scale_by(CpuContext& ctx, int64_t elements, const float* factor, const float* x, float* y) {
+  scale(ctx, elements, factor[0], x, y);
+}
+
+void divide_or_zero(CpuContext& ctx, int64_t elements, const float* a, const float* b, float* y) {
+  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) y[i] = b[i] == 0.0f ? 0.0f : a[i] / b[i];
+  });
+}
+
+void bias_add(CpuContext& ctx, const BiasDims& dims, const float* x, const float* bias, float* y) {
+  const int64_t channels = dims.channels;
+  const int64_t step = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, channels));
+  parallel_blocks(ctx, ceil_div(dims.rows, step), [=](int64_t block) {
+    const Range rows = block_range(block, step, dims.rows);
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      const float* from = x + r * channels;
+      float* to = y + r * channels;
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) to[c] = from[c] + bias[c];
+    }
+  });
+}
+
+void bias_backward(CpuContext& ctx, const BiasDims& dims, const float* d_y, float* d_bias) {
+  const RowBlocks blocks(dims.rows);
+  PartialSums partial;
+  for (int64_t group = 0; group < dims.channels; group += kChannelGroup) {
+    const int64_t channels = std::min(kChannelGroup, dims.channels - group);
+    parallel_blocks(ctx, blocks.blocks, [&](int64_t block) {
+      double* total = partial[block];
+      std::fill_n(total, channels, 0.0);
+      const Range rows = blocks[block];
+      for (int64_t first = rows.begin; first < rows.end; first += kShortSum) {
+        float sum[kChannelGroup] = {};
+        for (int64_t r = first; r < std::min(rows.end, first + kShortSum); ++r) {
+          const float* g = d_y + r * dims.channels + group;
+#pragma omp simd
+          for (int64_t c = 0; c < channels; ++c) sum[c] += g[c];
+        }
+#pragma omp simd
+        for (int64_t c = 0; c < channels; ++c) total[c] += static_cast<double>(sum[c]);
+      }
+    });
+    add_up(partial, blocks.blocks, channels, d_bias + group);
+  }
+}
+
+void block_copy(CpuContext& ctx, const BlockCopyDims& dims, const void* source, void* target) {
+  // Long blocks are cut, short ones are taken many at a time.
+  constexpr int64_t kPiece_bytes = 1 << 16;
+  const int64_t inner_bytes = dims.inner * dims.value_bytes;
+  if (inner_bytes <= 0) return;
+  const int64_t pieces = ceil_div(inner_bytes, kPiece_bytes);
+  const int64_t step = std::max<int64_t>(1, kPiece_bytes / inner_bytes);
+  const char* from = static_cast<const char*>(source) + dims.source_offset * dims.value_bytes;
+  char* to = static_cast<char*>(target) + dims.target_offset * dims.value_bytes;
+  parallel_blocks(ctx, ceil_div(dims.outer, step) * pieces, [=](int64_t block) {
+    const Range outer = block_range(block / pieces, step, dims.outer);
+    const Range bytes = block_range(block % pieces, kPiece_bytes, inner_bytes);
+    for (int64_t o = outer.begin; o < outer.end; ++o) {
+      std::memcpy(to + o * dims.target_stride * dims.value_bytes + bytes.begin,
+                  from + o * dims.source_stride * dims.value_bytes + bytes.begin,
+                  static_cast<size_t>(bytes.end - bytes.begin));
+    }
+  });
+}
+
+}  // namespace psanet::kernels

@@ -1,0 +1,49 @@
+#include "kernels/sgd.h"
+
+#include <omp.h>
+
+#include "kernels/cpu/parallel.h"
+
+namespace psanet::kernels {
+
+using namespace cpu;  // the helpers of this folder
+
+namespace {
+
+constexpr int64_t kPiece = 16384;
+
+void step(const SgdTensor& t, Range elements, float momentum, float rate) {
+  float* w = t.parameter;
+  float* v = t.momentum;
+  const float* g = t.gradient;
+  const float decay = t.weight_decay;
+#pragma omp simd
+  for (int64_t i = elements.begin; i < elements.end; ++i) {
+    v[i] = momentum * v[i] + (g[i] + decay * w[i]);
+    w[i] -= rate * v[i];
+  }
+}
+
+}  // namespace
+
+void sgd_step(CpuContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate) {
+  int64_t pieces = 0;
+  for (const SgdTensor& t : tensors) pieces += ceil_div(t.elements, kPiece);
+  const float rate = learning_rate[0];
+  // All tensors end to end are one row of pieces, of which each thread takes an equal share.
+#pragma omp parallel num_threads(ctx.threads) if (pieces > 1)
+  {
+    const int64_t threads = omp_get_num_threads(), thread = omp_get_thread_num();
+    const Range mine{pieces * thread / threads, pieces * (thread + 1) / threads};
+    int64_t before = 0;  // pieces of the tensors passed so far
+    for (const SgdTensor& t : tensors) {
+      const int64_t own = ceil_div(t.elements, kPiece);
+      for (int64_t p = std::max(mine.begin, before); p < std::min(mine.end, before + own); ++p) {
+        step(t, block_range(p - before, kPiece, t.elements), momentum, rate * t.rate_factor);
+      }
+      before += own;
+    }
+  }
+}
+
+}  // namespace psanet::kernels
