@@ -60,6 +60,7 @@ class Graph {
   /// Names a value that a program shall compute.
   void output(const std::string& name, Value value) { outputs_[name] = value; }
   const std::map<std::string, Value>& outputs() const { return outputs_; }
+  void clear_outputs() { outputs_.clear(); }
   Value output(const std::string& name) const;
 
   const std::deque<Node>& nodes() const { return nodes_; }

@@ -1,0 +1,37 @@
+// From a forward graph to a whole training step: losses, gradients, optimiser, all in one graph.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "engine/graph.h"
+
+namespace psanet::models {
+
+struct TrainingOptions {
+  /// total = main + aux_weight * aux; without a value (or without an "aux" output) there is no auxiliary loss.
+  std::optional<double> aux_weight = 0.4;
+  int64_t ignore = 255;
+
+  /// Optimiser (SPEC 5). `update` false: the gradients become outputs "grad.<parameter>" instead.
+  bool update = true;
+  double momentum = 0.9, weight_decay = 1e-4;
+  /// Factor on the learning rate of a parameter, by name: 1 for the backbone, 10 for the rest.
+  std::function<double(const std::string&)> rate_factor;
+  /// Factor on the weight decay of a parameter, by name; unset: 1.
+  std::function<double(const std::string&)> decay_factor;
+
+  /// Adds the output "confusion" (i64 [C,C]) of the main head's prediction on this batch.
+  bool confusion = false;
+};
+
+/// `forward` (train mode) has the input "image" and the output "logits" [N,H,W,C], and perhaps "aux" of the same size.
+/// A resize that ends an output becomes part of the loss op, so full-resolution logits are never in memory. The result
+/// has the inputs "image", "label" (u8 [N,H,W]), "rate" ([1], when updating) and "counter" (with dropout), and the
+/// outputs "loss", "loss.main", "loss.aux" ([1] each), plus what the options ask for.
+Graph training_step(const Graph& forward, const TrainingOptions& options);
+
+/// The poly learning rate of iteration `iteration` (from 0): base * (1 - iteration / iterations)^power.
+double poly_rate(double base, int64_t iteration, int64_t iterations, double power);
+
+}  // namespace psanet::models
