@@ -1,0 +1,178 @@
+#include "models/expression.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/error.h"
+#include "engine/fields_json.h"
+#include "models/expression_tree.h"
+
+namespace psanet::models {
+
+namespace {
+
+class Evaluator {
+ public:
+  explicit Evaluator(const Scope& scope) : scope_(scope) {}
+
+  Scalar value(const ExpressionTree& tree) {
+    switch (tree.op) {
+      case Operator::literal:
+        return tree.literal;
+      case Operator::name:
+        return named(tree.text);
+      case Operator::negate:
+        return arithmetic(Operator::subtract, 0, integer(*tree.first));
+      case Operator::logical_and:
+        return truth(*tree.first) && truth(*tree.second);
+      case Operator::logical_or:
+        return truth(*tree.first) || truth(*tree.second);
+      case Operator::otherwise: {
+        Scalar first = value(*tree.first);
+        return is_null(first) ? value(*tree.second) : first;
+      }
+      case Operator::equal:
+        return same(tree);
+      case Operator::not_equal:
+        return !same(tree);
+      case Operator::less:
+        return number(*tree.first) < number(*tree.second);
+      case Operator::less_equal:
+        return number(*tree.first) <= number(*tree.second);
+      case Operator::greater:
+        return number(*tree.first) > number(*tree.second);
+      case Operator::greater_equal:
+        return number(*tree.first) >= number(*tree.second);
+      default:
+        return arithmetic(tree.op, integer(*tree.first), integer(*tree.second));
+    }
+  }
+
+  /// " with crop_h = 466, shrink = 2": the names read so far.
+  std::string values_read() const { return read_.empty() ? "" : fmt::format(" with {}", fmt::join(read_, ", ")); }
+
+ private:
+  Scalar named(const std::string& name) {
+    std::optional<Scalar> found = scope_.find(name);
+    if (!found) {
+      const std::vector<std::string> known = scope_.names();
+      const std::string like = nearest(name, known);
+      throw ExpressionProblem(fmt::format("there is no ${}{}; known names: {}", name,
+                                          like.empty() ? "" : fmt::format(", did you mean ${}?", like),
+                                          known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
+    }
+    std::string text = fmt::format("{} = {}", name, show(*found));
+    if (std::find(read_.begin(), read_.end(), text) == read_.end()) read_.push_back(std::move(text));
+    return *found;
+  }
+
+  static std::string described(const ExpressionTree& tree, const Scalar& value) {
+    return tree.op == Operator::name ? fmt::format("${} is {}", tree.text, show(value))
+                                     : fmt::format("found {}", show(value));
+  }
+
+  int64_t integer(const ExpressionTree& tree) {
+    const Scalar v = value(tree);
+    if (const auto* i = std::get_if<int64_t>(&v)) return *i;
+    throw ExpressionProblem(fmt::format("{}, want an integer", described(tree, v)));
+  }
+
+  double number(const ExpressionTree& tree) {
+    const Scalar v = value(tree);
+    if (const auto* i = std::get_if<int64_t>(&v)) return static_cast<double>(*i);
+    if (const auto* d = std::get_if<double>(&v)) return *d;
+    throw ExpressionProblem(fmt::format("{}, want a number", described(tree, v)));
+  }
+
+  bool truth(const ExpressionTree& tree) {
+    const Scalar v = value(tree);
+    if (const auto* b = std::get_if<bool>(&v)) return *b;
+    throw ExpressionProblem(fmt::format("{}, want true or false", described(tree, v)));
+  }
+
+  bool same(const ExpressionTree& tree) {
+    const Scalar a = value(*tree.first), b = value(*tree.second);
+    const auto numeric = [](const Scalar& s) {
+      return std::holds_alternative<int64_t>(s) || std::holds_alternative<double>(s);
+    };
+    if (a.index() != b.index() && numeric(a) && numeric(b)) return number(*tree.first) == number(*tree.second);
+    return a == b;
+  }
+
+  static int64_t arithmetic(Operator op, int64_t a, int64_t b) {
+    int64_t result = 0;
+    bool overflow = false;
+    switch (op) {
+      case Operator::add:
+        overflow = __builtin_add_overflow(a, b, &result);
+        break;
+      case Operator::subtract:
+        overflow = __builtin_sub_overflow(a, b, &result);
+        break;
+      case Operator::multiply:
+        overflow = __builtin_mul_overflow(a, b, &result);
+        break;
+      case Operator::minimum:
+        return std::min(a, b);
+      case Operator::maximum:
+        return std::max(a, b);
+      default:
+        return division(op, a, b);
+    }
+    if (overflow) throw ExpressionProblem("the result does not fit into 64 bits");
+    return result;
+  }
+
+  static int64_t division(Operator op, int64_t a, int64_t b) {
+    if (b == 0) throw ExpressionProblem(fmt::format("{} divided by 0", a));
+    if (b == -1) return op == Operator::modulo ? 0 : arithmetic(Operator::subtract, 0, a);
+    const bool inexact = a % b != 0;
+    const bool down = inexact && (a < 0) != (b < 0);  // C++ rounds towards 0
+    if (op == Operator::modulo) return a % b + (down ? b : 0);
+    if (op == Operator::divide && inexact) {
+      throw ExpressionProblem(fmt::format("{} / {} does not come out even (\"//\" rounds down)", a, b));
+    }
+    return a / b - (down ? 1 : 0);
+  }
+
+  const Scope& scope_;
+  std::vector<std::string> read_;
+};
+
+}  // namespace
+
+bool is_expression(const std::string& text) {
+  return text.find('$') != std::string::npos;
+}
+
+Scalar evaluate(const std::string& text, const std::string& where, const Scope& scope) {
+  Evaluator evaluator(scope);
+  try {
+    return evaluator.value(*parse_expression(text));
+  } catch (const ExpressionProblem& problem) {
+    throw ConfigError(fmt::format("{}: \"{}\"{}: {}", where, text, evaluator.values_read(), problem.what()));
+  }
+}
+
+std::string fill_in(const std::string& text, const std::string& where, const Scope& scope) {
+  std::string result;
+  size_t position = 0;
+  for (;;) {
+    const size_t open = text.find('{', position);
+    result += text.substr(position, open == std::string::npos ? open : open - position);
+    if (open == std::string::npos) return result;
+    const size_t close = text.find('}', open);
+    if (close == std::string::npos) {
+      throw ConfigError(fmt::format("{}: found \"{}\", want a \"}}\" after the \"{{\"", where, text));
+    }
+    const Scalar value = evaluate(text.substr(open + 1, close - open - 1), where, scope);
+    const auto* string = std::get_if<std::string>(&value);
+    result += string ? *string : show(value);
+    position = close + 1;
+  }
+}
+
+}  // namespace psanet::models

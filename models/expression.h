@@ -1,0 +1,36 @@
+// The expressions of the model language: strings with a `$`, as in "($crop_h - 1) / 8 + 1".
+//
+// From loosest to tightest: `a ?? b` (b if a is null), `||`, `&&`, comparisons, `+ -`, `* / // %`, unary `-`, `min(a,
+// b)`, `max(a, b)`, parentheses. Arithmetic is in 64-bit integers: `/` must come out even, `//` and `%` round down.
+// Comparisons also take numbers with a fraction; `==` and `!=` take anything.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/scalar.h"
+
+namespace psanet::models {
+
+/// What `$name` stands for.
+class Scope {
+ public:
+  virtual ~Scope() = default;
+  /// Empty if there is no such name; may throw a ConfigError about the name's own definition.
+  virtual std::optional<Scalar> find(const std::string& name) const = 0;
+  /// Every name that find() knows, for error messages.
+  virtual std::vector<std::string> names() const = 0;
+};
+
+/// A string that has to be evaluated.
+bool is_expression(const std::string& text);
+
+/// The value of an expression. A ConfigError names `where` (the JSON path), the expression, the values of the names in
+/// it and what is wrong.
+Scalar evaluate(const std::string& text, const std::string& where, const Scope& scope);
+
+/// `text` with every {expression} replaced by its value: "block{$index + 1}".
+std::string fill_in(const std::string& text, const std::string& where, const Scope& scope);
+
+}  // namespace psanet::models

@@ -1,0 +1,215 @@
+#include "models/model_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/error.h"
+#include "engine/fields_json.h"
+#include "models/expansion.h"
+#include "models/requirement.h"
+
+namespace psanet::models {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Every model has these.
+int64_t positive(const ModelSource& source, const std::string& name) {
+  if (!source.lets->defines(name)) {
+    throw ConfigError(fmt::format("{}: let: no \"{}\"; every model has classes, crop_h and crop_w", source.file, name));
+  }
+  const Scalar value = *source.lets->find(name);
+  const auto* integer = std::get_if<int64_t>(&value);
+  if (!integer || *integer < 1 || *integer > std::numeric_limits<int32_t>::max()) {
+    throw ConfigError(
+        fmt::format("{}: found {}, want an integer of at least 1", source.lets->where(name), show(value)));
+  }
+  return *integer;
+}
+
+std::optional<double> auxiliary_weight(const ModelSource& source) {
+  const bool has_head = source.outputs.count("aux") > 0;
+  const bool has_weight = source.lets->defines("aux_weight");
+  if (has_head && !has_weight) {
+    throw ConfigError(fmt::format(
+        "{}: outputs.aux: no let \"aux_weight\"; an auxiliary output wants the weight of its loss", source.file));
+  }
+  if (!has_weight) return {};
+  const std::string where = source.lets->where("aux_weight");
+  const Scalar value = *source.lets->find("aux_weight");
+  if (is_null(value)) return {};
+  const auto* number = std::get_if<double>(&value);
+  const auto* integer = std::get_if<int64_t>(&value);
+  const double weight = number ? *number : integer ? static_cast<double>(*integer) : -1.0;
+  if (!(weight >= 0)) {
+    throw ConfigError(
+        fmt::format("{}: found {}, want a number of at least 0, or null for no auxiliary head", where, show(value)));
+  }
+  if (!has_head) {
+    throw ConfigError(fmt::format("{}: found {}, want null: the model has no outputs.aux", where, show(value)));
+  }
+  return weight;
+}
+
+void find_outputs(const ModelSource& source, const Expansion& expansion, Model& model) {
+  if (!source.outputs.count("logits")) {
+    throw ConfigError(
+        fmt::format("{}: outputs: no \"logits\", want the name of the node with the class scores", source.file));
+  }
+  for (const auto& [output, node] : source.outputs) {
+    const std::string where = fmt::format("{}: outputs.{}", source.file, output);
+    const auto it = expansion.ends.find(node);
+    if (it == expansion.ends.end()) {
+      const std::string like = nearest(node, expansion.parts);
+      throw ConfigError(fmt::format("{}: there is no node \"{}\"{}; known names: {}", where, node,
+                                    like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
+                                    fmt::join(expansion.parts, ", ")));
+    }
+    model.outputs[output] = it->second;
+    model.outputs_where[output] = where;
+  }
+}
+
+void check_backbone(const ModelSource& source, const Expansion& expansion) {
+  for (size_t i = 0; i < source.backbone.size(); ++i) {
+    const std::string& name = source.backbone[i];
+    if (expansion.ends.count(name)) continue;
+    const std::string like = nearest(name, expansion.parts);
+    throw ConfigError(fmt::format("{}: backbone[{}]: there is no node \"{}\"{}; known names: {}", source.file, i, name,
+                                  like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
+                                  fmt::join(expansion.parts, ", ")));
+  }
+}
+
+}  // namespace
+
+Model::Model() = default;
+Model::~Model() = default;
+Model::Model(const Model&) = default;
+Model::Model(Model&&) noexcept = default;
+
+Graph Model::build(const BuildOptions& options) const {
+  if (options.batch < 1) throw ConfigError(fmt::format("{}: batch {}, want at least 1", file, options.batch));
+  std::vector<std::string> wanted = {"logits"};
+  if (options.mode == layers::Mode::train && aux_weight) wanted.push_back("aux");
+
+  std::vector<bool> needed(nodes.size(), false);
+  const auto need = [&](int index) {
+    if (index != kImage) needed[static_cast<size_t>(index)] = true;
+  };
+  for (const std::string& output : wanted) need(outputs.at(output));
+  for (size_t i = nodes.size(); i-- > 0;) {
+    if (!needed[i]) continue;
+    for (int input : nodes[i].inputs) need(input);
+  }
+
+  Graph graph;
+  const Value image = graph.input("image", f32({options.batch, crop_h, crop_w, 3}));
+  Values values(nodes.size());
+  const auto value_of = [&](int index) { return index == kImage ? image : values[static_cast<size_t>(index)]; };
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (!needed[i]) continue;
+    Values inputs;
+    for (int input : nodes[i].inputs) inputs.push_back(value_of(input));
+    try {
+      values[i] = nodes[i].layer->build({graph, options.mode, nodes[i].path}, inputs);
+    } catch (const ConfigError& e) {
+      const std::string message = e.what();
+      const bool named = message.compare(0, nodes[i].path.size(), nodes[i].path) == 0;
+      throw ConfigError(fmt::format("{}: {}{}", nodes[i].where, named ? "" : nodes[i].path + ": ", message));
+    }
+  }
+  for (const std::string& output : wanted) {
+    const Value value = value_of(outputs.at(output));
+    const Type& type = graph.type(value);
+    if (type.rank() != 4 || type[-1] != classes) {
+      throw ConfigError(fmt::format("{}: found {}, want [batch, h, w, {}]: a score for each of the {} classes",
+                                    outputs_where.at(output), to_string(type), classes, classes));
+    }
+    graph.output(output, value);
+  }
+  return graph;
+}
+
+std::string Model::part_of(const std::string& name) const {
+  std::string best;
+  for (const std::string& part : parts) {
+    const bool inside =
+        name.compare(0, part.size(), part) == 0 && (name.size() == part.size() || name[part.size()] == '.');
+    if (inside && part.size() > best.size()) best = part;
+  }
+  return best;
+}
+
+bool Model::in_backbone(const std::string& name) const {
+  return std::find(backbone.begin(), backbone.end(), part_of(name)) != backbone.end();
+}
+
+fs::path find_model(const std::string& name) {
+  std::error_code ignored;
+  if (fs::is_regular_file(name, ignored)) return name;
+  for (const char* ending : {"", ".json"}) {
+    const fs::path ours = models_dir() / (name + ending);
+    if (fs::is_regular_file(ours, ignored)) return ours;
+  }
+  const std::vector<std::string> known = our_models();
+  const std::string like = nearest(fs::path(name).stem().string(), known);
+  throw ConfigError(fmt::format("{}: no such model file{}; want a path or one of {}", name,
+                                like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
+                                fmt::join(known, ", ")));
+}
+
+std::vector<std::string> our_models() {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(models_dir(), ignored)) {
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Model read_model(const std::string& name, const json& settings, std::span<const layers::Word> words) {
+  const ModelSource source = read_model_source(find_model(name), settings);
+  check_requirements(source);
+  Model model;
+  model.file = source.file;
+  model.about = source.about;
+  model.lets = source.lets->values();
+  model.classes = positive(source, "classes");
+  model.crop_h = positive(source, "crop_h");
+  model.crop_w = positive(source, "crop_w");
+  model.aux_weight = auxiliary_weight(source);
+  Expansion expansion = expand(source, words);
+  check_backbone(source, expansion);
+  find_outputs(source, expansion, model);
+  model.backbone = source.backbone;
+  model.parts = std::move(expansion.parts);
+  model.nodes = std::move(expansion.nodes);
+  return model;
+}
+
+Model read_model(const std::string& name, const json& settings) {
+  return read_model(name, settings, layers::words());
+}
+
+Model read_model(const std::string& name) {
+  return read_model(name, json::object());
+}
+
+void add_setting(json& settings, const std::string& assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == 0 || equals == std::string::npos || equals + 1 == assignment.size()) {
+    throw ConfigError(fmt::format("--set: found \"{}\", want name=value", assignment));
+  }
+  const std::string text = assignment.substr(equals + 1);
+  json value = json::parse(text, nullptr, false);
+  settings[assignment.substr(0, equals)] = value.is_discarded() ? json(text) : std::move(value);
+}
+
+}  // namespace psanet::models

@@ -1,0 +1,48 @@
+// The names that expressions of one place may use: the `let`s of a model, or the arguments of one use of a block.
+#pragma once
+
+#include <map>
+
+#include "models/expression.h"
+
+namespace psanet::models {
+
+class Names : public Scope {
+ public:
+  /// `outer` (kept by address) answers for what is not defined here.
+  explicit Names(const Names* outer = nullptr) : outer_(outer) {}
+  Names(const Names&) = delete;
+  Names& operator=(const Names&) = delete;
+
+  /// Defines or replaces a name. A string with a `$` is evaluated in this scope when it is first asked for, so
+  /// definitions may come in any order. `where` is its JSON path.
+  void define(const std::string& name, Scalar value, const std::string& where);
+
+  std::optional<Scalar> find(const std::string& name) const override;
+  std::vector<std::string> names() const override;
+
+  /// As find(); a ConfigError that names `where` if there is no such name.
+  Scalar get(const std::string& name, const std::string& where) const;
+
+  bool defines(const std::string& name) const { return entries_.count(name) > 0; }
+  /// The JSON path where the name is defined; "" if it is not.
+  std::string where(const std::string& name) const;
+  /// The expression that a name is computed from; "" for a plain value.
+  std::string expression(const std::string& name) const;
+  /// Every name defined here with its value; throws what the first definition that fails throws.
+  std::map<std::string, Scalar> values() const;
+
+ private:
+  struct Entry {
+    Scalar value;            // the result once `done`
+    std::string expression;  // "" for a plain value
+    std::string where;
+    bool done = true, busy = false;
+  };
+
+  const Names* outer_;
+  mutable std::map<std::string, Entry> entries_;
+  mutable std::vector<std::string> busy_;  // being evaluated, outermost first
+};
+
+}  // namespace psanet::models
