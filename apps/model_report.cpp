@@ -1,0 +1,89 @@
+#include "apps/model_report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "engine/program.h"
+#include "layers/passes.h"
+#include "models/training_step.h"
+
+namespace psanet::apps {
+
+namespace {
+
+double mib(int64_t bytes) {
+  return static_cast<double>(bytes) / 1048576.0;
+}
+
+std::string memory_line(const char* what, const MemoryReport& m) {
+  return fmt::format(
+      "{:<12} peak {:>9.1f} MiB = parameters and states {:.1f} + inputs {:.1f} + constants {:.1f} + packed weights "
+      "{:.1f} + arena {:.1f} "
+      "(lower bound {:.1f}; without sharing {:.1f})\n",
+      what, mib(m.peak_bytes()), mib(m.parameter_bytes), mib(m.input_bytes), mib(m.constant_bytes),
+      mib(m.retained_bytes), mib(m.arena_bytes), mib(m.arena_live_bytes), mib(m.unshared_bytes));
+}
+
+struct Part {
+  int64_t parameters = 0;
+  double evaluation_flops = 0, training_flops = 0;
+};
+
+void add_flops(const models::Model& model, const Graph& graph, std::map<std::string, Part>& parts,
+               double Part::*member) {
+  for (const Node& node : graph.nodes()) {
+    if (node.op()) parts[model.part_of(node.name)].*member += node.op()->flops(graph.types(node.inputs), node.outputs);
+  }
+}
+
+}  // namespace
+
+std::string model_report(const models::Model& model, int64_t batch, int threads) {
+  Device device = Device::cpu(threads);
+  const Graph train = model.build({layers::Mode::train, batch});
+  models::TrainingOptions options;
+  options.aux_weight = model.aux_weight;
+  Parameters train_parameters(device), eval_parameters(device);
+  const Program evaluation(device, layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch})),
+                           eval_parameters);
+  const Program training(device, models::training_step(train, options), train_parameters);
+
+  std::map<std::string, Part> parts;
+  for (const Parameters::Entry& entry : train_parameters.entries()) {
+    if (entry.source.kind == Source::Kind::parameter)
+      parts[model.part_of(entry.name)].parameters += entry.tensor.type().elements();
+  }
+  add_flops(model, evaluation.graph(), parts, &Part::evaluation_flops);
+  add_flops(model, training.graph(), parts, &Part::training_flops);
+
+  std::string text = fmt::format("{}: {}\n{} classes, crop {}x{}, batch {}\n\n", model.file, model.about, model.classes,
+                                 model.crop_h, model.crop_w, batch);
+  text += fmt::format("{:<10} {:>12} {:>18} {:>16}\n", "part", "parameters", "evaluation GFLOP", "training GFLOP");
+  Part all;
+  const auto row = [&](const std::string& name, const Part& p) {
+    text += fmt::format("{:<10} {:>12} {:>18.2f} {:>16.2f}\n", name, p.parameters, p.evaluation_flops / 1e9,
+                        p.training_flops / 1e9);
+  };
+  std::vector<std::string> order = model.parts;
+  order.emplace_back("");
+  for (const std::string& name : order) {
+    const Part& p = parts[name];
+    if (p.parameters == 0 && p.evaluation_flops == 0 && p.training_flops == 0) continue;
+    row(name.empty() ? "(other)" : name, p);
+    all.parameters += p.parameters;
+    all.evaluation_flops += p.evaluation_flops;
+    all.training_flops += p.training_flops;
+  }
+  row("all", all);
+  text += "\n" + memory_line("evaluation", evaluation.memory()) + memory_line("training", training.memory());
+  text += fmt::format("launches: evaluation {}, training step {}\n", evaluation.launches(), training.launches());
+  return text;
+}
+
+std::string build_report(int threads) {
+  const Device device = Device::cpu(threads);
+  return fmt::format("psanet {} ({}), compiler {}\nbackends: cpu\ndevice: {}\nmodels: {}\n", PSANET_VERSION,
+                     PSANET_BUILD_TYPE, __VERSION__, device.describe(), fmt::join(models::our_models(), " "));
+}
+
+}  // namespace psanet::apps

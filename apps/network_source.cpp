@@ -1,0 +1,77 @@
+#include "apps/network_source.h"
+
+#include <fmt/format.h>
+
+#include "engine/error.h"
+#include "models/weights_file.h"
+
+namespace psanet::apps {
+
+void NetworkOptions::add_to(CLI::App& app) {
+  app.add_option("run", run_folder, "folder of a training run (gives model, dataset and weights)");
+  app.add_option("--model", model, "model file, or the name of one of ours (without a run folder)");
+  app.add_option("--set", settings, "values of the model's `let`s: k=v")->take_all();
+  app.add_option("--weights", weights, "safetensors file (default: the run's weights.safetensors)");
+  app.add_option("--dataset", dataset, "dataset description, or the name of one of ours: class names and colours");
+  app.add_option("--data-root", data_root, "folder of the dataset");
+  app.add_option("--scales", scales, "scales to average, as --scales 0.5,0.75,1,1.25,1.5,1.75")->delimiter(',');
+  app.add_option("--base-size", base_size, "long side of the image at scale 1 (0: as the image)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--batch", batch, "windows at a time; results do not depend on it")->check(CLI::PositiveNumber);
+  app.add_flag("--no-mirror", no_mirror, "no averaging with the mirror image");
+  device.add_to(app);
+}
+
+namespace {
+
+Recipe recipe_of(const NetworkOptions& o) {
+  Recipe recipe;
+  if (!o.run_folder.empty()) {
+    const std::filesystem::path folder(o.run_folder);
+    if (!std::filesystem::is_regular_file(folder / "recipe.json")) {
+      throw ConfigError(fmt::format("{}: no run folder (it has no recipe.json)", o.run_folder));
+    }
+    recipe = read_recipe(folder / "recipe.json", {});
+    recipe.weights = (folder / "weights.safetensors").string();
+  } else if (o.model.empty() || o.weights.empty() || o.dataset.empty()) {
+    throw ConfigError("want a run folder, or --model, --weights and --dataset");
+  }
+  if (!o.model.empty()) recipe.model = o.model;
+  if (!o.dataset.empty()) recipe.dataset = o.dataset;
+  if (!o.data_root.empty()) recipe.data_root = o.data_root;
+  if (!o.weights.empty()) recipe.weights = o.weights;
+  if (!o.scales.empty()) recipe.evaluation.scales = o.scales;
+  if (o.base_size >= 0) recipe.evaluation.base_size = o.base_size;
+  if (o.batch > 0) recipe.evaluation.batch = o.batch;
+  if (o.no_mirror) recipe.evaluation.mirror = false;
+  for (const std::string& setting : o.settings) models::add_setting(recipe.let, setting);
+  for (double scale : recipe.evaluation.scales) {
+    if (!(scale > 0)) throw ConfigError(fmt::format("--scales: found {}, want numbers above 0", scale));
+  }
+  return recipe;
+}
+
+/// Reads the weights before memory is taken for anything else.
+Parameters& loaded(Parameters& parameters, const Graph& graph, const std::string& file) {
+  const Safetensors weights = read_safetensors(file);
+  parameters.add(graph, 0);
+  const LoadReport report = load_weights(parameters, weights, file, false);
+  if (!report.missing.empty()) {
+    throw WeightsError(fmt::format("{}: does not fit the model: {}", file, models::describe(report)));
+  }
+  return parameters;
+}
+
+}  // namespace
+
+Network::Network(const NetworkOptions& options)
+    : recipe(recipe_of(options)),
+      dataset(data::load_dataset(recipe.dataset)),
+      model(read_recipe_model(recipe, dataset)),
+      device(Device::cpu(options.device.threads)),
+      parameters(device),
+      predictor(device, model.build({layers::Mode::eval, recipe.evaluation.batch}),
+                loaded(parameters, model.build({layers::Mode::eval, recipe.evaluation.batch}), recipe.weights),
+                recipe.evaluation.protocol()) {}
+
+}  // namespace psanet::apps

@@ -1,0 +1,33 @@
+// Which network psanet-eval and psanet-predict run: a run folder, or a model with weights.
+#pragma once
+
+#include "apps/app.h"
+#include "apps/recipe.h"
+#include "models/prediction.h"
+
+namespace psanet::apps {
+
+struct NetworkOptions {
+  std::string run_folder;  // positional
+  std::string model, dataset, data_root, weights;
+  std::vector<std::string> settings;  // --set of the model
+  std::vector<double> scales;
+  int64_t base_size = -1, batch = 0;
+  bool no_mirror = false;
+  DeviceOptions device;
+  void add_to(CLI::App& app);
+};
+
+/// A network with its weights, ready to predict.
+struct Network {
+  explicit Network(const NetworkOptions& options);
+
+  Recipe recipe;  // of the run folder, with the options applied
+  data::Dataset dataset;
+  models::Model model;
+  Device device;
+  Parameters parameters;
+  models::Predictor predictor;
+};
+
+}  // namespace psanet::apps

@@ -1,0 +1,38 @@
+// psanet-eval: scores a trained network on a split.
+#include <fmt/format.h>
+
+#include "apps/app.h"
+#include "apps/evaluation.h"
+#include "apps/network_source.h"
+#include "engine/error.h"
+
+int main(int argc, char** argv) {
+  using namespace psanet;
+  CLI::App app(
+      "Scores a trained network: mIoU, mean accuracy, pixel accuracy, a table of classes, the confusion matrix.",
+      "psanet-eval");
+  apps::NetworkOptions options;
+  std::string split, output;
+  bool save_predictions = false;
+  options.add_to(app);
+  app.add_option("--split", split, "split to score (default: the recipe's val_split)");
+  app.add_option("--output", output, "folder for metrics.json, classes.csv, confusion.csv (default: <run>/evaluation)");
+  app.add_flag("--save-predictions", save_predictions, "also writes the label maps into <output>/predictions");
+  return apps::run_app(app, argc, argv, [&] {
+    apps::Network network(options);
+    if (split.empty()) split = network.recipe.val_split;
+    const auto samples = data::read_list(network.dataset, network.recipe.data_root, split);
+    std::filesystem::path folder(output);
+    if (folder.empty() && !options.run_folder.empty())
+      folder = std::filesystem::path(options.run_folder) / "evaluation";
+    if (save_predictions && folder.empty()) throw ConfigError("--save-predictions needs --output");
+    const auto scores = apps::evaluate(network.predictor, network.dataset, samples, split,
+                                       save_predictions ? folder / "predictions" : std::filesystem::path());
+    const std::string protocol = network.recipe.evaluation.protocol().describe();
+    fmt::print("{}{}\n", apps::class_table(network.dataset, scores), protocol);
+    if (!folder.empty()) {
+      apps::write_scores(folder, network.dataset, scores, protocol);
+      fmt::print("written to {}\n", folder.string());
+    }
+  });
+}

@@ -1,0 +1,176 @@
+#include "apps/recipe.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "engine/fields_json.h"
+
+namespace psanet::apps {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+void AugmentationRecipe::fields(Fields& f) {
+  f("scale_min", scale_min, "smallest random scale");
+  f("scale_max", scale_max, "largest random scale");
+  f("rotate_degrees", rotate_degrees, "rotation is uniform in [-this, this] degrees");
+  f("rotate_probability", rotate_probability, "share of samples that are rotated");
+  f("blur_probability", blur_probability, "share of samples that are blurred (Gaussian 5x5)");
+  f("mirror_probability", mirror_probability, "share of samples that are mirrored");
+}
+
+void EvaluationRecipe::fields(Fields& f) {
+  f("every", every, "iterations between evaluations on the validation split; 0: only at the end");
+  f("batch", batch, "windows that go through the network at a time");
+  f("base_size", base_size, "long side of the image at scale 1, pixels; 0: as the image");
+  f("scales", scales, "scales whose probabilities are averaged");
+  f("mirror", mirror, "averages with the mirror image");
+}
+
+models::ProtocolOptions EvaluationRecipe::protocol() const {
+  models::ProtocolOptions options;
+  options.base_size = base_size;
+  options.scales = scales;
+  options.mirror = mirror;
+  return options;
+}
+
+void Recipe::fields(Fields& f) {
+  f("about", about, "one line for people");
+  f("model", model, "a model file, or the name of one of ours");
+  f("dataset", dataset, "a dataset description, or the name of one of ours");
+  f("data_root", data_root, "folder that the list files are relative to");
+  f("train_split", train_split, "split to train on");
+  f("val_split", val_split, "split to evaluate on; empty: no evaluation");
+  f("weights", weights, "safetensors file to start from; empty: from scratch");
+  f("batch", batch, "images of one step");
+  f("iterations", iterations, "steps");
+  f("seed", seed, "of initial values, order, augmentation and dropout");
+  f("workers", workers, "threads that prepare batches (the results do not depend on it)");
+  f("cache_mb", cache_mb, "MiB of decoded images that are kept in memory");
+  f("save_every", save_every, "iterations between saves");
+  f("base_rate", base_rate, "learning rate at the start");
+  f("power", power, "of the poly schedule: base_rate * (1 - iteration/iterations)^power");
+  f("momentum", momentum, "of SGD");
+  f("weight_decay", weight_decay, "of SGD, on every parameter");
+  f("head_rate_factor", head_rate_factor, "factor on the rate of everything that is not backbone");
+  f("augmentation", augmentation, "of training images");
+  f("evaluation", evaluation, "the test protocol");
+}
+
+ordered_json Recipe::to_json() const {
+  Recipe copy = *this;
+  ordered_json object = write_fields([&](Fields& f) { copy.fields(f); });
+  object["let"] = let;
+  return object;
+}
+
+data::AugmentConfig Recipe::augment_config(const models::Model& m) const {
+  data::AugmentConfig config;
+  config.scale_min = augmentation.scale_min;
+  config.scale_max = augmentation.scale_max;
+  config.rotate_degrees = augmentation.rotate_degrees;
+  config.rotate_probability = augmentation.rotate_probability;
+  config.blur_probability = augmentation.blur_probability;
+  config.mirror_probability = augmentation.mirror_probability;
+  config.crop_h = static_cast<int>(m.crop_h);
+  config.crop_w = static_cast<int>(m.crop_w);
+  return config;
+}
+
+std::filesystem::path find_recipe(const std::string& name) {
+  const std::filesystem::path ours(PSANET_RECIPES_DIR);
+  for (const std::filesystem::path& candidate : {std::filesystem::path(name), ours / name, ours / (name + ".json")}) {
+    if (std::filesystem::is_regular_file(candidate)) return candidate;
+  }
+  std::vector<std::string> known;
+  if (std::filesystem::is_directory(ours)) {
+    for (const auto& entry : std::filesystem::directory_iterator(ours)) known.push_back(entry.path().stem().string());
+  }
+  const std::string like = nearest(std::filesystem::path(name).stem().string(), known);
+  throw ConfigError(
+      fmt::format("{}: no such recipe{}", name, like.empty() ? "" : fmt::format("; did you mean {}?", like)));
+}
+
+namespace {
+
+json parse_file(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) throw ConfigError(fmt::format("{}: cannot be read", file.string()));
+  try {
+    return json::parse(in, nullptr, true, true);
+  } catch (const json::parse_error& e) {
+    throw ConfigError(fmt::format("{}: not valid JSON: {}", file.string(), e.what()));
+  }
+}
+
+/// "augmentation.scale_min=0.7" into the document; the value is JSON, or else a string.
+void apply_override(json& document, const std::string& assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw ConfigError(fmt::format("--set {}: want key=value, as in batch=4 or let.crop_h=113", assignment));
+  }
+  json value = json::parse(assignment.substr(equals + 1), nullptr, false);
+  if (value.is_discarded()) value = assignment.substr(equals + 1);
+  json* at = &document;
+  std::string key = assignment.substr(0, equals);
+  for (size_t dot; (dot = key.find('.')) != std::string::npos; key = key.substr(dot + 1)) {
+    at = &(*at)[key.substr(0, dot)];
+    if (!at->is_null() && !at->is_object())
+      throw ConfigError(fmt::format("--set {}: {} has no parts", assignment, key.substr(0, dot)));
+  }
+  (*at)[key] = std::move(value);
+}
+
+}  // namespace
+
+Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  json document = parse_file(file);
+  const std::string where = file.filename().string();
+  if (!document.is_object()) throw ConfigError(fmt::format("{}: want an object {{...}}", where));
+  for (const std::string& assignment : overrides) apply_override(document, assignment);
+
+  Recipe recipe;
+  if (auto it = document.find("let"); it != document.end()) {
+    if (!it->is_object()) throw ConfigError(fmt::format("{}.let: want an object {{...}}", where));
+    recipe.let = *it;
+    document.erase(it);
+  }
+  read_fields(document, where, [&](Fields& f) { recipe.fields(f); });
+
+  const auto positive = [&](const char* key, int64_t value) {
+    if (value < 1) throw ConfigError(fmt::format("{}.{}: found {}, want at least 1", where, key, value));
+  };
+  const auto named = [&](const char* key, const std::string& value) {
+    if (value.empty()) throw ConfigError(fmt::format("{}.{}: is not set", where, key));
+  };
+  named("model", recipe.model);
+  named("dataset", recipe.dataset);
+  positive("batch", recipe.batch);
+  positive("iterations", recipe.iterations);
+  positive("evaluation.batch", recipe.evaluation.batch);
+  positive("save_every", recipe.save_every);
+  if (recipe.workers < 0)
+    throw ConfigError(fmt::format("{}.workers: found {}, want at least 0", where, recipe.workers));
+  if (recipe.evaluation.scales.empty())
+    throw ConfigError(fmt::format("{}.evaluation.scales: is empty, want at least one scale", where));
+  for (double scale : recipe.evaluation.scales) {
+    if (!(scale > 0))
+      throw ConfigError(fmt::format("{}.evaluation.scales: found {}, want numbers above 0", where, scale));
+  }
+  return recipe;
+}
+
+models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& dataset) {
+  json settings = recipe.let;
+  const int classes = dataset.class_count();
+  if (auto it = settings.find("classes"); it != settings.end() && *it != classes) {
+    throw ConfigError(
+        fmt::format("let.classes: found {}, but the dataset {} has {} classes", it->dump(), dataset.name, classes));
+  }
+  settings["classes"] = classes;
+  return models::read_model(recipe.model, settings);
+}
+
+}  // namespace psanet::apps

@@ -1,0 +1,60 @@
+// A recipe: everything a training run depends on, as JSON.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "data/augment.h"
+#include "data/dataset.h"
+#include "engine/fields.h"
+#include "models/model_file.h"
+#include "models/prediction.h"
+
+namespace psanet::apps {
+
+struct AugmentationRecipe {
+  double scale_min = 0.5, scale_max = 2;
+  double rotate_degrees = 10, rotate_probability = 0.5, blur_probability = 0.5, mirror_probability = 0.5;
+  void fields(Fields& f);
+};
+
+struct EvaluationRecipe {
+  int64_t every = 0;
+  int64_t batch = 2;
+  int64_t base_size = 0;
+  std::vector<double> scales = {1.0};
+  bool mirror = true;
+  void fields(Fields& f);
+  models::ProtocolOptions protocol() const;
+};
+
+struct Recipe {
+  std::string about;
+  std::string model;
+  nlohmann::json let = nlohmann::json::object();  // values for the model's `let`s
+  std::string dataset, data_root, train_split = "train", val_split = "val";
+  std::string weights;
+  int64_t batch = 16, iterations = 0, seed = 1, workers = 2, cache_mb = 1024, save_every = 1000;
+  double base_rate = 0.01, power = 0.9, momentum = 0.9, weight_decay = 1e-4, head_rate_factor = 10;
+  AugmentationRecipe augmentation;
+  EvaluationRecipe evaluation;
+
+  void fields(Fields& f);  // all but `let`
+
+  nlohmann::ordered_json to_json() const;
+  data::AugmentConfig augment_config(const models::Model& m) const;
+};
+
+/// The file of a recipe: a path, or the name of one of ours with or without ".json".
+std::filesystem::path find_recipe(const std::string& name);
+
+/// Reads a recipe file and applies overrides "key=value" ("batch=4", "let.crop_h=113", "augmentation.scale_min=1").
+/// ConfigError names the file and the key.
+Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// The recipe's model for a dataset: `classes` is the dataset's (ConfigError if the recipe says otherwise).
+models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& dataset);
+
+}  // namespace psanet::apps

@@ -1,0 +1,25 @@
+// One training run: from a recipe to a run folder.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "apps/recipe.h"
+#include "data/metrics.h"
+
+namespace psanet::apps {
+
+struct TrainingOptions {
+  std::filesystem::path run_folder;
+  int threads = 0;
+  bool resume = false;  // goes on from the folder's checkpoint
+  bool trace = false;   // the first step runs node by node and is printed
+};
+
+/// What a run folder holds: recipe.json (resolved; running it again repeats the run), metrics.jsonl (a line every few
+/// iterations and one an evaluation), weights.safetensors (official names), checkpoint.safetensors (with momentum),
+/// evaluation/ (scores of the last evaluation).
+/// Returns the last evaluation's scores if there was one.
+std::optional<data::ConfusionMatrix> train(const Recipe& recipe, const TrainingOptions& options);
+
+}  // namespace psanet::apps
