@@ -86,11 +86,12 @@ class Expander {
         Names indexed(&scope);
         if (entry.json.contains("repeat")) indexed.define("index", index, entry.where + ".repeat");
         const std::string name = node_name(entry, i, indexed);
-        const int value = node(entry, prefix + name, indexed, reachable);
-        if (!reachable.values.emplace(name, value).second) {
+        if (reachable.values.count(name) > 0) {
           throw ConfigError(fmt::format("{}.name: a second node \"{}\" in this list, want another name{}", entry.where,
                                         name, entry.json.contains("repeat") ? ", such as one with {$index}" : ""));
         }
+        const int value = node(entry, prefix + name, indexed, reachable);
+        reachable.values[name] = value;
         reachable.previous = value;
         if (names) names->push_back(name);
       }

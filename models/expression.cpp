@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "engine/error.h"
@@ -39,15 +40,17 @@ class Evaluator {
       case Operator::not_equal:
         return !same(tree);
       case Operator::less:
-        return number(*tree.first) < number(*tree.second);
+        return compared(tree, std::less<>());
       case Operator::less_equal:
-        return number(*tree.first) <= number(*tree.second);
+        return compared(tree, std::less_equal<>());
       case Operator::greater:
-        return number(*tree.first) > number(*tree.second);
+        return compared(tree, std::greater<>());
       case Operator::greater_equal:
-        return number(*tree.first) >= number(*tree.second);
-      default:
-        return arithmetic(tree.op, integer(*tree.first), integer(*tree.second));
+        return compared(tree, std::greater_equal<>());
+      default: {
+        const int64_t first = integer(*tree.first);  // one after the other: error messages list names in reading order
+        return arithmetic(tree.op, first, integer(*tree.second));
+      }
     }
   }
 
@@ -93,8 +96,15 @@ class Evaluator {
     throw ExpressionProblem(fmt::format("{}, want true or false", described(tree, v)));
   }
 
+  template <class Compare>
+  bool compared(const ExpressionTree& tree, Compare compare) {
+    const double first = number(*tree.first);
+    return compare(first, number(*tree.second));
+  }
+
   bool same(const ExpressionTree& tree) {
-    const Scalar a = value(*tree.first), b = value(*tree.second);
+    const Scalar a = value(*tree.first);
+    const Scalar b = value(*tree.second);
     const auto numeric = [](const Scalar& s) {
       return std::holds_alternative<int64_t>(s) || std::holds_alternative<double>(s);
     };
