@@ -102,8 +102,7 @@ fs::path find_used(const fs::path& user, const std::string& name, const std::str
 
 class Reader {
  public:
-  /// `settings` may be null: a file that is only read for its blocks.
-  ModelSource read(const fs::path& file, const json* settings) {
+  ModelSource read(const fs::path& file, const json& settings) {
     const json body = read_json_file(file);
     const std::string where = file.string();
     check_keys(body, where, {"about", "use", "let", "require", "blocks", "graph", "outputs", "backbone"});
@@ -121,19 +120,24 @@ class Reader {
     for (const auto& item : outputs.items()) {
       source_.outputs[item.key()] = text_of(outputs, item.key(), where + ": outputs");
     }
-    if (settings) apply(*settings);
+    apply(settings);
     return std::move(source_);
   }
 
+  ModelSource read_alone(const fs::path& file) {
+    read_used(file);
+    source_.file = file.string();
+    source_.about = text_of(read_json_file(file), "about", file.string() + ": ");
+    return std::move(source_);
+  }
+
+ private:
   void read_used(const fs::path& file) {
     const json body = read_json_file(file);
     check_keys(body, file.string(), {"about", "let", "require", "blocks"});
     add_shared(body, file.string(), false);
   }
 
-  ModelSource take() { return std::move(source_); }
-
- private:
   /// What both kinds of file have. A model's own lets replace those of the files it uses.
   void add_shared(const json& body, const std::string& file, bool replace) {
     for (const json members = object_of(body, "let", file + ": "); const auto& item : members.items()) {
@@ -220,15 +224,11 @@ std::vector<std::string> Block::arguments() const {
 }
 
 ModelSource read_model_source(const fs::path& file, const json& settings) {
-  return Reader().read(file, &settings);
+  return Reader().read(file, settings);
 }
 
-std::vector<Block> read_blocks(const fs::path& file) {
-  Reader reader;
-  reader.read_used(file);
-  std::vector<Block> blocks;
-  for (auto& [name, block] : reader.take().blocks) blocks.push_back(std::move(block));
-  return blocks;
+ModelSource read_used_source(const fs::path& file) {
+  return Reader().read_alone(file);
 }
 
 fs::path models_dir() {

@@ -55,8 +55,8 @@ struct ModelSource {
 /// Reads a model file. `settings` is an object that replaces values of `let`s. Throws ConfigError.
 ModelSource read_model_source(const std::filesystem::path& file, const nlohmann::json& settings);
 
-/// The blocks of a file that models use, in the order of their names (for documentation).
-std::vector<Block> read_blocks(const std::filesystem::path& file);
+/// Reads a file that models use: its about, lets and blocks (for documentation). Throws ConfigError.
+ModelSource read_used_source(const std::filesystem::path& file);
 
 /// The folder of the model files that ship with us.
 std::filesystem::path models_dir();

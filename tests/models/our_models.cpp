@@ -114,11 +114,11 @@ TEST_CASE("the models have the parameters they should have") {
   CHECK(small.at("cls.0.weight") == Shape{512, 1024, 3, 3});
 }
 
-TEST_CASE("psanet18 with 512 channels counts as many parameters as the reference") {
+TEST_CASE("psanet18 with 512 channels in a branch is the reference's PSANet on ResNet-18") {
+  // Counted by hand from the layers of a PSANet(18) with 2 classes and 9 x 9 masks.
   const auto all =
       state_dict(training_graph("psanet18", {{"psa_channels", 512}, {"classes", 2}, {"crop_h", 65}, {"crop_w", 65}}));
-  CHECK(all.at("psa.attention.3.weight") == Shape{81, 512, 1, 1});
-  CHECK(all.at("psa.proj.0.weight") == Shape{512, 1024, 1, 1});
+  CHECK(parameters(all) == 18297412);
 }
 
 TEST_CASE("the demo's pair differs in the attention module only") {
