@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -72,22 +73,21 @@ void synchronize(CpuContext&) {}
 
 int64_t first_non_finite(CpuContext& ctx, int64_t elements, const float* x) {
   constexpr int64_t kBlock = 1 << 16;
-  int64_t first = elements;
-  const int64_t blocks = ceil_div(elements, kBlock);
-#pragma omp parallel for schedule(static) num_threads(ctx.threads) reduction(min : first) if (blocks > 1)
-  for (int64_t block = 0; block < blocks; ++block) {
+  constexpr uint32_t kExponent = 0x7f800000u;  // all ones: NaN or infinite
+  const auto bad = [x](int64_t i) { return (std::bit_cast<uint32_t>(x[i]) & kExponent) == kExponent; };
+  std::atomic<int64_t> first{elements};
+  parallel_blocks(ctx, ceil_div(elements, kBlock), [&](int64_t block) {
     const Range r = block_range(block, kBlock, elements);
-    constexpr uint32_t kExponent = 0x7f800000u;  // all ones: NaN or infinite
     uint32_t found = 0;
 #pragma omp simd reduction(| : found)
-    for (int64_t i = r.begin; i < r.end; ++i) {
-      found |= static_cast<uint32_t>((std::bit_cast<uint32_t>(x[i]) & kExponent) == kExponent);
+    for (int64_t i = r.begin; i < r.end; ++i) found |= static_cast<uint32_t>(bad(i));
+    if (found == 0) return;
+    int64_t mine = r.begin;
+    while (!bad(mine)) ++mine;
+    for (int64_t known = first; mine < known && !first.compare_exchange_weak(known, mine);) {
     }
-    for (int64_t i = r.begin; found != 0 && i < std::min(r.end, first); ++i) {
-      if ((std::bit_cast<uint32_t>(x[i]) & kExponent) == kExponent) first = i;
-    }
-  }
-  return first < elements ? first : -1;
+  });
+  return first < elements ? first.load() : -1;
 }
 
 }  // namespace psanet::kernels

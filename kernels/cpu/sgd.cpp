@@ -1,7 +1,5 @@
 #include "kernels/sgd.h"
 
-#include <omp.h>
-
 #include "kernels/cpu/parallel.h"
 
 namespace psanet::kernels {
@@ -31,10 +29,9 @@ void sgd_step(CpuContext& ctx, std::span<const SgdTensor> tensors, float momentu
   for (const SgdTensor& t : tensors) pieces += ceil_div(t.elements, kPiece);
   const float rate = learning_rate[0];
   // All tensors end to end are one row of pieces, of which each thread takes an equal share.
-#pragma omp parallel num_threads(ctx.threads) if (pieces > 1)
-  {
-    const int64_t threads = omp_get_num_threads(), thread = omp_get_thread_num();
-    const Range mine{pieces * thread / threads, pieces * (thread + 1) / threads};
+  const int64_t shares = std::min<int64_t>(ctx.threads, pieces);
+  parallel_blocks(ctx, shares, [&](int64_t share) {
+    const Range mine{pieces * share / shares, pieces * (share + 1) / shares};
     int64_t before = 0;  // pieces of the tensors passed so far
     for (const SgdTensor& t : tensors) {
       const int64_t own = ceil_div(t.elements, kPiece);
@@ -43,7 +40,7 @@ void sgd_step(CpuContext& ctx, std::span<const SgdTensor> tensors, float momentu
       }
       before += own;
     }
-  }
+  });
 }
 
 }  // namespace psanet::kernels
