@@ -2,12 +2,53 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <new>
 
 #include "data/error.h"
 #include "engine/error.h"
 
 namespace psanet::apps {
+
+struct App::Impl {
+  CLI::App cli;
+};
+
+App::App(std::string name, std::string about) : impl_(new Impl{CLI::App(std::move(about), std::move(name))}) {}
+App::~App() = default;
+
+void App::option(const std::string& name, std::string& value, const std::string& help) {
+  CLI::Option* option = impl_->cli.add_option(name, value, help);
+  if (!value.empty()) option->capture_default_str();
+}
+void App::option(const std::string& name, std::filesystem::path& value, const std::string& help) {
+  impl_->cli.add_option(name, value, help);
+}
+void App::option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least) {
+  CLI::Option* option = impl_->cli.add_option(name, value, help)->check(CLI::Range(at_least, INT64_MAX));
+  if (value >= at_least) option->capture_default_str();
+  option->type_name("INT");
+}
+void App::option(const std::string& name, double& value, const std::string& help) {
+  impl_->cli.add_option(name, value, help)->capture_default_str();
+}
+void App::option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
+  impl_->cli.add_option(name, values, help)->take_all();
+}
+void App::option(const std::string& name, std::vector<double>& values, const std::string& help) {
+  impl_->cli.add_option(name, values, help)->delimiter(',');
+}
+void App::flag(const std::string& name, bool& value, const std::string& help) {
+  impl_->cli.add_flag(name, value, help);
+}
+
+void App::require(const std::string& name) {
+  impl_->cli.get_option(name)->required();
+}
+
+void App::add_threads() {
+  option("--threads", threads_, "processor threads (0: all that the process may use)");
+}
 
 namespace {
 
@@ -18,7 +59,8 @@ int fail(const CLI::App& app, const std::string& message, ExitCode code) {
 
 }  // namespace
 
-int run_app(CLI::App& app, int argc, char** argv, const std::function<void()>& body) {
+int App::run(int argc, char** argv, const std::function<void()>& body) {
+  CLI::App& app = impl_->cli;
   app.footer(
       "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device or "
       "memory.\n"
@@ -50,11 +92,6 @@ int run_app(CLI::App& app, int argc, char** argv, const std::function<void()>& b
   } catch (const std::exception& e) {
     return fail(app, fmt::format("internal error: {}", e.what()), kInternal);
   }
-}
-
-void DeviceOptions::add_to(CLI::App& app) {
-  app.add_option("--threads", threads, "processor threads (0: all that the process may use)")
-      ->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace psanet::apps

@@ -1,23 +1,50 @@
 // What every program does the same way: options, errors, exit codes.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace psanet::apps {
 
 /// Exit codes, printed by every --help.
 enum ExitCode : int { kOk = 0, kInternal = 1, kUsage = 2, kData = 3, kWeights = 4, kDevice = 5 };
 
-/// Parses the command line into `app` (options were added by the caller), runs `body`, and turns errors into one line
-/// on standard error and an exit code.
-int run_app(CLI::App& app, int argc, char** argv, const std::function<void()>& body);
+/// A program's command line. (CLI11 behind a door: its header is the slowest of all to compile.)
+class App {
+ public:
+  App(std::string name, std::string about);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
 
-/// --threads, shared by all programs.
-struct DeviceOptions {
-  int threads = 0;
-  void add_to(CLI::App& app);
+  /// `name` as "--data-root", or without dashes for a positional argument. The variable's value is the default; with
+  /// `show_default` --help prints it.
+  void option(const std::string& name, std::string& value, const std::string& help);
+  void option(const std::string& name, std::filesystem::path& value, const std::string& help);
+  void option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least = 0);
+  void option(const std::string& name, double& value, const std::string& help);
+  /// May be given several times, with one or several values.
+  void option(const std::string& name, std::vector<std::string>& values, const std::string& help);
+  /// Separated by commas.
+  void option(const std::string& name, std::vector<double>& values, const std::string& help);
+  void flag(const std::string& name, bool& value, const std::string& help);
+  /// The option of that name must be given.
+  void require(const std::string& name);
+
+  /// --threads, which every program that computes has.
+  void add_threads();
+  int threads() const { return static_cast<int>(threads_); }
+
+  /// Parses the command line, runs `body`, and turns errors into one line on standard error and an exit code.
+  int run(int argc, char** argv, const std::function<void()>& body);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  int64_t threads_ = 0;
 };
 
 }  // namespace psanet::apps

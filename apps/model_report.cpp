@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <nlohmann/json.hpp>
+
 #include "engine/program.h"
 #include "layers/passes.h"
+#include "models/model_file.h"
 #include "models/training_step.h"
 
 namespace psanet::apps {
@@ -38,7 +41,11 @@ void add_flops(const models::Model& model, const Graph& graph, std::map<std::str
 
 }  // namespace
 
-std::string model_report(const models::Model& model, int64_t batch, int threads) {
+std::string model_report(const std::string& name, const std::vector<std::string>& settings, int64_t batch,
+                         int threads) {
+  nlohmann::json lets = nlohmann::json::object();
+  for (const std::string& setting : settings) models::add_setting(lets, setting);
+  const models::Model model = models::read_model(name, lets);
   Device device = Device::cpu(threads);
   const Graph train = model.build({layers::Mode::train, batch});
   models::TrainingOptions options;
@@ -60,16 +67,16 @@ std::string model_report(const models::Model& model, int64_t batch, int threads)
                                  model.crop_h, model.crop_w, batch);
   text += fmt::format("{:<10} {:>12} {:>18} {:>16}\n", "part", "parameters", "evaluation GFLOP", "training GFLOP");
   Part all;
-  const auto row = [&](const std::string& name, const Part& p) {
-    text += fmt::format("{:<10} {:>12} {:>18.2f} {:>16.2f}\n", name, p.parameters, p.evaluation_flops / 1e9,
+  const auto row = [&](const std::string& part, const Part& p) {
+    text += fmt::format("{:<10} {:>12} {:>18.2f} {:>16.2f}\n", part, p.parameters, p.evaluation_flops / 1e9,
                         p.training_flops / 1e9);
   };
   std::vector<std::string> order = model.parts;
   order.emplace_back("");
-  for (const std::string& name : order) {
-    const Part& p = parts[name];
+  for (const std::string& part : order) {
+    const Part& p = parts[part];
     if (p.parameters == 0 && p.evaluation_flops == 0 && p.training_flops == 0) continue;
-    row(name.empty() ? "(other)" : name, p);
+    row(part.empty() ? "(other)" : part, p);
     all.parameters += p.parameters;
     all.evaluation_flops += p.evaluation_flops;
     all.training_flops += p.training_flops;

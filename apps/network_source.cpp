@@ -7,19 +7,18 @@
 
 namespace psanet::apps {
 
-void NetworkOptions::add_to(CLI::App& app) {
-  app.add_option("run", run_folder, "folder of a training run (gives model, dataset and weights)");
-  app.add_option("--model", model, "model file, or the name of one of ours (without a run folder)");
-  app.add_option("--set", settings, "values of the model's `let`s: k=v")->take_all();
-  app.add_option("--weights", weights, "safetensors file (default: the run's weights.safetensors)");
-  app.add_option("--dataset", dataset, "dataset description, or the name of one of ours: class names and colours");
-  app.add_option("--data-root", data_root, "folder of the dataset");
-  app.add_option("--scales", scales, "scales to average, as --scales 0.5,0.75,1,1.25,1.5,1.75")->delimiter(',');
-  app.add_option("--base-size", base_size, "long side of the image at scale 1 (0: as the image)")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--batch", batch, "windows at a time; results do not depend on it")->check(CLI::PositiveNumber);
-  app.add_flag("--no-mirror", no_mirror, "no averaging with the mirror image");
-  device.add_to(app);
+void NetworkOptions::add_to(App& app) {
+  app.option("run", run_folder, "folder of a training run (gives model, dataset and weights)");
+  app.option("--model", model, "model file, or the name of one of ours (without a run folder)");
+  app.option("--set", settings, "values of the model's `let`s: k=v");
+  app.option("--weights", weights, "safetensors file (default: the run's weights.safetensors)");
+  app.option("--dataset", dataset, "dataset description, or the name of one of ours: class names and colours");
+  app.option("--data-root", data_root, "folder of the dataset");
+  app.option("--scales", scales, "scales to average, as --scales 0.5,0.75,1,1.25,1.5,1.75");
+  app.option("--base-size", base_size, "long side of the image at scale 1 (0: as the image)");
+  app.option("--batch", batch, "windows at a time; results do not depend on it", 1);
+  app.flag("--no-mirror", no_mirror, "no averaging with the mirror image");
+  app.add_threads();
 }
 
 namespace {
@@ -64,11 +63,11 @@ Parameters& loaded(Parameters& parameters, const Graph& graph, const std::string
 
 }  // namespace
 
-Network::Network(const NetworkOptions& options)
+Network::Network(const NetworkOptions& options, int threads)
     : recipe(recipe_of(options)),
       dataset(data::load_dataset(recipe.dataset)),
       model(read_recipe_model(recipe, dataset)),
-      device(Device::cpu(options.device.threads)),
+      device(Device::cpu(threads)),
       parameters(device),
       predictor(device, model.build({layers::Mode::eval, recipe.evaluation.batch}),
                 loaded(parameters, model.build({layers::Mode::eval, recipe.evaluation.batch}), recipe.weights),

@@ -14,13 +14,12 @@ struct NetworkOptions {
   std::vector<double> scales;
   int64_t base_size = -1, batch = 0;
   bool no_mirror = false;
-  DeviceOptions device;
-  void add_to(CLI::App& app);
+  void add_to(App& app);
 };
 
 /// A network with its weights, ready to predict.
 struct Network {
-  explicit Network(const NetworkOptions& options);
+  Network(const NetworkOptions& options, int threads);
 
   Recipe recipe;  // of the run folder, with the options applied
   data::Dataset dataset;

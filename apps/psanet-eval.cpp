@@ -8,21 +8,21 @@
 
 int main(int argc, char** argv) {
   using namespace psanet;
-  CLI::App app(
-      "Scores a trained network: mIoU, mean accuracy, pixel accuracy, a table of classes, the confusion matrix.",
-      "psanet-eval");
+  apps::App app(
+      "psanet-eval",
+      "Scores a trained network: mIoU, mean accuracy, pixel accuracy, a table of classes, the confusion matrix.");
   apps::NetworkOptions options;
-  std::string split, output;
+  std::string split;
+  std::filesystem::path folder;
   bool save_predictions = false;
   options.add_to(app);
-  app.add_option("--split", split, "split to score (default: the recipe's val_split)");
-  app.add_option("--output", output, "folder for metrics.json, classes.csv, confusion.csv (default: <run>/evaluation)");
-  app.add_flag("--save-predictions", save_predictions, "also writes the label maps into <output>/predictions");
-  return apps::run_app(app, argc, argv, [&] {
-    apps::Network network(options);
+  app.option("--split", split, "split to score (default: the recipe's val_split)");
+  app.option("--output", folder, "folder for metrics.json, classes.csv, confusion.csv (default: <run>/evaluation)");
+  app.flag("--save-predictions", save_predictions, "also writes the label maps into <output>/predictions");
+  return app.run(argc, argv, [&] {
+    apps::Network network(options, app.threads());
     if (split.empty()) split = network.recipe.val_split;
     const auto samples = data::read_list(network.dataset, network.recipe.data_root, split);
-    std::filesystem::path folder(output);
     if (folder.empty() && !options.run_folder.empty())
       folder = std::filesystem::path(options.run_folder) / "evaluation";
     if (save_predictions && folder.empty()) throw ConfigError("--save-predictions needs --output");
