@@ -14,7 +14,7 @@ struct Node;
 /// The addresses a launch works on; fixed for the life of a program.
 struct Buffers {
   std::vector<void*> inputs;
-  std::vector<void*> outputs;  // null: nobody reads this output
+  std::vector<void*> outputs;  // null: skippable(), and nobody reads it
   void* workspace = nullptr;   // scratch of this launch
   void* retained = nullptr;    // memory that keeps its content between runs
 

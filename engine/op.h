@@ -9,6 +9,8 @@
 //     double flops(const Types& in, const Types& out) const;    // optional: multiplications + additions
 //     std::vector<int> mutates(size_t inputs) const;            // optional: inputs whose storage is updated in place
 //     std::vector<Sharing> shares() const;                      // optional: outputs that may take an input's memory
+//     std::vector<int> skippable() const;                       // optional: outputs it leaves out when nobody reads
+//     them
 //   };
 #pragma once
 
@@ -57,6 +59,8 @@ class Op {
   double flops(const Types& in, const Types& out) const { return self_->flops(in, out); }
   std::vector<int> mutates(size_t inputs) const { return self_->mutates(inputs); }
   std::vector<Sharing> shares() const { return self_->shares(); }
+  /// Outputs whose address is null when nobody reads them; the others always have memory.
+  std::vector<int> skippable() const { return self_->skippable(); }
   void fields(Fields& f) const { self_->fields(f); }
 
   /// The struct itself if this is a T, else null: how passes look at ops.
@@ -77,6 +81,7 @@ class Op {
     virtual double flops(const Types& in, const Types& out) const = 0;
     virtual std::vector<int> mutates(size_t inputs) const = 0;
     virtual std::vector<Sharing> shares() const = 0;
+    virtual std::vector<int> skippable() const = 0;
     virtual void fields(Fields& f) const = 0;
   };
 

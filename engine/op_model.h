@@ -48,6 +48,13 @@ struct Op::Model final : Op::Concept {
       return {};
     }
   }
+  std::vector<int> skippable() const override {
+    if constexpr (requires { op.skippable(); }) {
+      return op.skippable();
+    } else {
+      return {};
+    }
+  }
   void fields(Fields& f) const override {
     T copy = op;  // visitors that only read still take references
     copy.fields(f);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <stdexcept>
@@ -15,6 +16,11 @@ namespace psanet {
 namespace {
 int64_t aligned(int64_t bytes) {
   return (bytes + kernels::kAlignment_bytes - 1) / kernels::kAlignment_bytes * kernels::kAlignment_bytes;
+}
+
+bool can_skip(const Node& node, size_t output) {
+  const std::vector<int> skippable = node.op()->skippable();
+  return std::find(skippable.begin(), skippable.end(), static_cast<int>(output)) != skippable.end();
 }
 }  // namespace
 
@@ -137,7 +143,7 @@ void Program::plan() {
       if (last_run.count(v)) {
         memory_.constant_bytes += aligned(node.outputs[o].bytes());
         place(v).kind = Place::Kind::tensor;  // allocated later
-      } else if (uses[static_cast<size_t>(step.node)][o] > 0) {
+      } else if (uses[static_cast<size_t>(step.node)][o] > 0 || !can_skip(node, o)) {
         place(v).kind = Place::Kind::arena;
         refreshes.buffers.push_back({node.outputs[o].bytes(), step.node, std::max(last_refresh[v], step.node)});
         refreshes.assign.push_back([this, v](int64_t offset) { place(v).offset_bytes = offset; });
@@ -149,7 +155,8 @@ void Program::plan() {
     memory_.retained_bytes += aligned(step.launch.retained_bytes);
   }
 
-  // Values of runs. An output may take the memory of an input whose last reader is this very step.
+  // Values of runs. What nobody reads lives for its own step. An output may take the memory of an input whose last
+  // reader is this very step.
   std::map<Value, size_t> buffer_of;
   for (size_t s = 0; s < steps_.size(); ++s) {
     Step& step = steps_[s];
@@ -158,7 +165,7 @@ void Program::plan() {
     std::set<int> taken;
     for (size_t o = 0; o < node.outputs.size(); ++o) {
       const Value v{step.node, static_cast<int>(o)};
-      if (uses[static_cast<size_t>(step.node)][o] == 0) continue;
+      if (uses[static_cast<size_t>(step.node)][o] == 0 && can_skip(node, o)) continue;
       place(v).kind = Place::Kind::arena;
       memory_.unshared_bytes += aligned(node.outputs[o].bytes());
       const int last = last_run.count(v) ? last_run[v] : now;

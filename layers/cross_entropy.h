@@ -18,6 +18,7 @@ struct ResizeCrossEntropy {
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
+  std::vector<int> skippable() const { return {2}; }
 };
 
 /// counts i64 [C,C], row = truth, column = prediction; inputs prediction and truth, u8 of the same shape.

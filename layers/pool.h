@@ -15,6 +15,7 @@ struct MaxPool {
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
+  std::vector<int> skippable() const { return {1}; }
 };
 
 /// d_x from the places of the maxima and d_y.

@@ -29,6 +29,7 @@ struct Psa {
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
   double flops(const Types& in, const Types& out) const;
+  std::vector<int> skippable() const { return {1}; }
 };
 
 /// d_value and d_logits from value, logits, out, statistics, d_out.
