@@ -25,7 +25,12 @@ void App::option(const std::string& name, std::filesystem::path& value, const st
   impl_->cli.add_option(name, value, help);
 }
 void App::option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least) {
-  CLI::Option* option = impl_->cli.add_option(name, value, help)->check(CLI::Range(at_least, INT64_MAX));
+  CLI::Option* option = impl_->cli.add_option(name, value, help);
+  option->check([at_least](const std::string& text) {
+    int64_t number = 0;
+    const bool good = CLI::detail::lexical_cast(text, number) && number >= at_least;
+    return good ? std::string() : fmt::format("found {}, want an integer of at least {}", text, at_least);
+  });
   if (value >= at_least) option->capture_default_str();
   option->type_name("INT");
 }

@@ -14,7 +14,8 @@ struct NetworkOptions {
   std::vector<double> scales;
   int64_t base_size = -1, batch = 0;
   bool no_mirror = false;
-  void add_to(App& app);
+  /// `run_option`: how the run folder is named, "run" (positional) or "--run".
+  void add_to(App& app, const std::string& run_option = "run");
 };
 
 /// A network with its weights, ready to predict.
