@@ -3,6 +3,7 @@
 
 #include "apps/app.h"
 #include "apps/model_report.h"
+#include "models/document.h"
 
 int main(int argc, char** argv) {
   using namespace psanet;
@@ -12,11 +13,17 @@ int main(int argc, char** argv) {
   std::string model;
   std::vector<std::string> settings;
   int64_t batch = 1;
+  bool document = false;
   app.option("model", model, "model file, or the name of one of ours");
   app.option("--set", settings, "values of the model's `let`s: k=v");
   app.option("--batch", batch, "images at once", 1);
+  app.flag("--document", document, "prints the reference of the model language (docs/model-json.md is made of it)");
   app.add_threads();
   return app.run(argc, argv, [&] {
+    if (document) {
+      fmt::print("{}", models::document_language());
+      return;
+    }
     fmt::print("{}", model.empty() ? apps::build_report(app.threads())
                                    : apps::model_report(model, settings, batch, app.threads()));
   });
