@@ -31,12 +31,16 @@ Op make(const nlohmann::json& attributes) {
 }
 
 template <class T>
-constexpr OpEntry entry() {
-  return {T::kName, requires(const T& op, Gradient& g){op.grad(g);
+constexpr bool differentiable() {
+  return requires(const T& op, Gradient& g) {
+    op.grad(g);
+  };
 }
-, &make<T>
-};  // namespace
-}  // namespace psanet::layers
+
+template <class T>
+constexpr OpEntry entry() {
+  return {T::kName, differentiable<T>(), &make<T>};
+}
 
 constexpr OpEntry kOps[] = {
     entry<Add>(),
