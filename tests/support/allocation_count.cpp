@@ -36,10 +36,10 @@ struct Library {
     return place >= begin.load(std::memory_order_relaxed) && place < end.load(std::memory_order_relaxed);
   }
 };
-Library onednn{"libdnnl"}, openmp{"libgomp"};
+Library onednn{"libdnnl"}, openmp{"libgomp"}, loader{"ld-linux"};  // the loader makes room for each thread's variables
 
 int find_libraries(dl_phdr_info* info, size_t, void*) {
-  for (Library* library : {&onednn, &openmp}) {
+  for (Library* library : {&onednn, &openmp, &loader}) {
     if (info->dlpi_name == nullptr || std::strstr(info->dlpi_name, library->name) == nullptr) continue;
     for (int i = 0; i < info->dlpi_phnum; ++i) {
       const auto& segment = info->dlpi_phdr[i];
@@ -54,7 +54,7 @@ int find_libraries(dl_phdr_info* info, size_t, void*) {
 void note(const void* caller, size_t bytes) {
   constexpr size_t kSmall_bytes = 16384;
   const auto place = reinterpret_cast<uintptr_t>(caller);
-  if (bytes < kSmall_bytes && (onednn.contains(place) || openmp.contains(place))) return;
+  if (bytes < kSmall_bytes && (onednn.contains(place) || openmp.contains(place) || loader.contains(place))) return;
   count.fetch_add(1, std::memory_order_relaxed);
 }
 
