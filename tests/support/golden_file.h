@@ -18,6 +18,7 @@ class GoldenFile {
   std::vector<std::string> cases() const;
   /// A metadata entry, parsed once more; a plain word is a JSON string.
   nlohmann::json metadata(const std::string& key) const;
+  bool has_metadata(const std::string& key) const { return file_.metadata.count(key) > 0; }
   bool contains(const std::string& name) const { return file_.contains(name); }
   std::vector<std::string> names() const;
 
