@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   app.option("--weights", weights, "safetensors file to start from");
   app.option("--set", overrides, "overrides: key=value, as batch=4 let.crop_h=113 augmentation.scale_min=1");
   app.flag("--resume", options.resume, "goes on where the run in the output folder stopped");
+  app.option("--stop-after", options.stop_after, "saves and stops after this many iterations; --resume goes on");
   app.flag("--trace", options.trace, "prints the first step node by node: times, shapes, the first non-finite value");
   app.add_threads();
   return app.run(argc, argv, [&] {

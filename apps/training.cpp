@@ -81,6 +81,7 @@ class Run {
     log_.open(options_.run_folder / "metrics.jsonl", options_.resume ? std::ios::app : std::ios::trunc);
     iterate();
     save();
+    if (done_ < recipe_.iterations) return std::nullopt;
     if (!scores_ && !val_samples_.empty()) score(recipe_.iterations, nullptr);
     return scores_;
   }
@@ -119,7 +120,10 @@ class Run {
     const Tensor loss = step_.output("loss"), main = step_.output("loss.main");
     Progress progress("train", recipe_.iterations);
     double smooth = 0, waited_seconds = 0;
-    for (int64_t i = start_; i < recipe_.iterations; ++i) {
+    const int64_t end =
+        options_.stop_after > 0 ? std::min(options_.stop_after, recipe_.iterations) : recipe_.iterations;
+    done_ = start_;
+    for (int64_t i = start_; i < end; ++i) {
       const auto before_data = std::chrono::steady_clock::now();
       const data::Batch batch = loader_.next();
       waited_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before_data).count();

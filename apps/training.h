@@ -12,8 +12,9 @@ namespace psanet::apps {
 struct TrainingOptions {
   std::filesystem::path run_folder;
   int threads = 0;
-  bool resume = false;  // goes on from the folder's checkpoint
-  bool trace = false;   // the first step runs node by node and is printed
+  bool resume = false;     // goes on from the folder's checkpoint
+  bool trace = false;      // the first step runs node by node and is printed
+  int64_t stop_after = 0;  // saves and stops after this many iterations of the schedule; 0: runs it all
 };
 
 /// What a run folder holds: recipe.json (resolved; running it again repeats the run), metrics.jsonl (a line every few

@@ -1,0 +1,165 @@
+// Every kind of wrong input: one line that names it, the documented exit code, nothing written.
+#include <fstream>
+
+#include "data/codec.h"
+#include "engine/safetensors.h"
+#include "tests/apps/programs.h"
+#include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
+
+namespace psanet::tests {
+namespace {
+
+void check_error(const ProgramResult& result, int exit_code, const std::vector<std::string>& words) {
+  INFO("it said: " << result.err);
+  CHECK(result.exit_code == exit_code);
+  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  for (const std::string& word : words) {
+    CAPTURE(word);
+    CHECK(result.err.find(word) != std::string::npos);
+  }
+}
+
+void write(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream(file) << text;
+}
+
+TEST_CASE("wrong command lines end with 2") {
+  check_error(run_program("psanet-train", {}), 2, {"recipe"});
+  check_error(run_program("psanet-train", {"demo_with_psa", "--itertions", "5"}), 2, {"--itertions"});
+  check_error(run_program("psanet-train", {"demo_wth_psa"}), 2, {"demo_wth_psa", "did you mean demo_with_psa"});
+  check_error(run_program("psanet-info", {"psanet5"}), 2, {"psanet5", "psanet50"});
+  check_error(run_program("psanet-info", {"psanet50", "--set", "crop_h=466"}), 2, {"crop_h", "466", "465"});
+  check_error(run_program("psanet-info", {"psanet50", "--set", "clases=3"}), 2, {"clases", "classes"});
+  check_error(run_program("psanet-info", {"psanet50", "--batch", "0"}), 2, {"--batch", "0"});
+  check_error(run_program("psanet-eval", {}), 2, {"--model"});
+  check_error(run_program("psanet-eval", {"/nowhere"}), 2, {"/nowhere", "recipe.json"});
+  check_error(run_program("psanet-predict", {"--run", "/nowhere"}), 2, {"--split"});
+}
+
+TEST_CASE("wrong recipes end with 2 and leave no run folder") {
+  const TemporaryFolder folder;
+  const std::filesystem::path output = folder / "run";
+  const auto train = [&](const std::vector<std::string>& settings) {
+    std::vector<std::string> arguments = {"demo_with_psa", "--data-root", tiny_scenes(), "--output", output};
+    for (const std::string& a : tiny_overrides()) arguments.push_back(a);
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
+    return run_program("psanet-train", arguments);
+  };
+  check_error(train({"base_rte=1"}), 2, {"base_rte", "base_rate"});
+  check_error(train({"batch=0"}), 2, {"batch", "0"});
+  check_error(train({"batch=\"many\""}), 2, {"batch", "many", "integer"});
+  check_error(train({"let.crop_h=34"}), 2, {"crop_h", "34", "33"});
+  check_error(train({"let.classes=5"}), 2, {"classes", "5", "9"});
+  check_error(train({"augmentation.scale_mn=1"}), 2, {"augmentation", "scale_mn", "scale_min"});
+  check_error(train({"evaluation.scales=[]"}), 2, {"evaluation.scales"});
+  CHECK(!std::filesystem::exists(output));
+
+  write(folder / "broken.json", "{\"model\": ");
+  check_error(run_program("psanet-train", {folder / "broken.json"}), 2, {"broken.json", "JSON"});
+}
+
+TEST_CASE("a run folder that holds a run is not overwritten") {
+  const TemporaryFolder folder;
+  write(folder / "recipe.json", "{}");
+  std::vector<std::string> arguments = {"demo_with_psa", "--data-root", tiny_scenes(), "--output", folder.path()};
+  for (const std::string& a : tiny_overrides()) arguments.push_back(a);
+  check_error(run_program("psanet-train", arguments), 2, {"holds a run already", "--resume"});
+  CHECK(file_bytes(folder / "recipe.json") == "{}");
+}
+
+TEST_CASE("wrong data ends with 3 and names the file") {
+  const TemporaryFolder folder;
+  const std::filesystem::path root = folder / "data";
+  const auto train = [&] {
+    std::vector<std::string> arguments = {"demo_with_psa", "--data-root", root, "--output", folder / "run"};
+    for (const std::string& a : tiny_overrides()) arguments.push_back(a);
+    arguments.push_back("iterations=4");  // an epoch: every sample is read
+    return run_program("psanet-train", arguments);
+  };
+  const auto fresh = [&] {
+    std::filesystem::remove_all(root);
+    std::filesystem::remove_all(folder / "run");
+    std::filesystem::copy(tiny_scenes(), root, std::filesystem::copy_options::recursive);
+  };
+  const auto first_file = [&](const char* kind) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& e : std::filesystem::directory_iterator(root / kind / "train")) files.push_back(e.path());
+    return *std::min_element(files.begin(), files.end());
+  };
+
+  check_error(train(), 3, {"data"});  // no such folder
+  fresh();
+  write(root / "lists" / "train.txt", "");
+  check_error(train(), 3, {"train.txt", "empty"});
+  fresh();
+  std::filesystem::remove(first_file("images"));
+  check_error(train(), 3, {"0000"});
+
+  fresh();  // truncated photograph
+  std::filesystem::resize_file(first_file("images"), std::filesystem::file_size(first_file("images")) / 2);
+  check_error(train(), 3, {"0000", "truncated"});
+  fresh();  // truncated label
+  std::filesystem::resize_file(first_file("labels"), std::filesystem::file_size(first_file("labels")) / 2);
+  check_error(train(), 3, {"0000.png"});
+  fresh();  // another size
+  data::write_label_png(first_file("labels"), data::LabelMap(10, 12, 1));
+  check_error(train(), 3, {"0000", "10", "48"});
+  fresh();  // a value that is no class
+  data::write_label_png(first_file("labels"), data::LabelMap(48, 64, 77));
+  check_error(train(), 3, {"0000.png", "77"});
+  fresh();  // a coloured picture instead of indices
+  data::write_png(first_file("labels"), data::Image(48, 64));
+  check_error(train(), 3, {"0000.png"});
+}
+
+TEST_CASE("wrong weights end with 4") {
+  const TemporaryFolder folder;
+  const auto predict = [&](const std::string& weights) {
+    return run_program("psanet-predict",
+                       {"--model", "fcn18", "--set", "crop_h=33", "crop_w=33", "--dataset", "scenes", "--weights",
+                        weights, "--output", folder / "pictures", tiny_scenes() / "images" / "val"});
+  };
+  check_error(predict(folder / "none.safetensors"), 4, {"none.safetensors", "no such file"});
+  write(folder / "text.safetensors", "these are not weights");
+  check_error(predict(folder / "text.safetensors"), 4, {"text.safetensors"});
+  Safetensors file;
+  const std::vector<float> values(64 * 3 * 3 * 3);
+  file.tensors["layer0.0.weight"] = FileTensor::of({64, 3, 3, 3}, std::span<const float>(values));
+  write_safetensors(folder / "few.safetensors", file);
+  check_error(predict(folder / "few.safetensors"), 4, {"few.safetensors", "layer0.1.weight"});
+  file.tensors["layer0.0.weight"] = FileTensor::of({64, 3, 9, 1}, std::span<const float>(values));
+  write_safetensors(folder / "shape.safetensors", file);
+  check_error(predict(folder / "shape.safetensors"), 4, {"layer0.0.weight", "[64,3,9,1]", "[64,3,3,3]"});
+  CHECK(!std::filesystem::exists(folder / "pictures"));
+}
+
+TEST_CASE("psanet-run refuses tensors that do not fit the model and writes nothing") {
+  const TemporaryFolder folder;
+  const std::filesystem::path in = folder / "in.safetensors", out = folder / "out.safetensors";
+  const auto run = [&](const Safetensors& file, const std::vector<std::string>& more) {
+    write_safetensors(in, file);
+    std::vector<std::string> arguments = {"--model",   "fcn18",   "--set", "classes=3", "crop_h=33",
+                                          "crop_w=33", "--input", in,      "--output",  out};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program("psanet-run", arguments);
+  };
+  const std::vector<float> pixels(3 * 33 * 33);
+  std::vector<int64_t> label(33 * 33, 1);
+  Safetensors file;
+  check_error(run(file, {}), 3, {"image"});
+  file.tensors["image"] = FileTensor::of({1, 33, 33, 3}, std::span<const float>(pixels));
+  check_error(run(file, {}), 3, {"image", "[1,33,33,3]", "[N,3,33,33]"});
+  file.tensors["image"] = FileTensor::of({1, 3, 33, 33}, std::span<const float>(pixels));
+  check_error(run(file, {"--grad"}), 3, {"label"});
+  label[5] = 3;
+  file.tensors["label"] = FileTensor::of({1, 33, 33}, std::span<const int64_t>(label));
+  check_error(run(file, {"--grad"}), 3, {"label", "3", "0..2"});
+  label[5] = 255;
+  file.tensors["label"] = FileTensor::of({1, 33 * 33, 1}, std::span<const int64_t>(label));
+  check_error(run(file, {"--grad"}), 3, {"label", "[1,33,33]"});
+  CHECK(!std::filesystem::exists(out));
+}
+
+}  // namespace
+}  // namespace psanet::tests
