@@ -27,7 +27,9 @@ Values differentiate(Graph& graph, Value loss, std::span<const Value> wanted, co
     of_node.resize(graph.node(v).outputs.size());
     return of_node[static_cast<size_t>(v.output)];
   };
-  slot(loss) = graph.constant("d_loss", graph.type(loss), 1.0);
+  const std::string seed = "d_" + graph.node(loss).name;
+  const Value known = graph.find_source(seed);  // of an earlier differentiation of the same loss
+  slot(loss) = known ? known : graph.constant(seed, graph.type(loss), 1.0);
 
   // Backward: a node's gradient rule runs when all its readers have contributed, that is in reverse order.
   for (int id = last; id >= 0; --id) {

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -56,27 +58,27 @@ class Reader final : public Fields {
   void operator()(const char* name, std::optional<int64_t>& value, const char*) override {
     if (const json* j = find(name)) {
       value.reset();
-      if (!j->is_null()) value = integer(name, *j);
+      if (!j->is_null()) value = integer(name, *j, "an integer or null");
     }
   }
   void operator()(const char* name, std::optional<double>& value, const char*) override {
     if (const json* j = find(name)) {
       value.reset();
-      if (!j->is_null()) value = number(name, *j);
+      if (!j->is_null()) value = number(name, *j, "a number or null");
     }
   }
   void operator()(const char* name, std::vector<double>& value, const char*) override {
     if (const json* j = find(name)) {
       if (!j->is_array()) wrong(name, *j, "a list of numbers");
       value.clear();
-      for (const json& item : *j) value.push_back(number(name, item));
+      for (size_t i = 0; i < j->size(); ++i) value.push_back(number(item_name(name, i), (*j)[i]));
     }
   }
   void operator()(const char* name, std::vector<std::string>& value, const char*) override {
     if (const json* j = find(name)) {
       if (!j->is_array()) wrong(name, *j, "a list of strings");
       value.clear();
-      for (const json& item : *j) value.push_back(text(name, item));
+      for (size_t i = 0; i < j->size(); ++i) value.push_back(text(item_name(name, i), (*j)[i]));
     }
   }
   void choice(const char* name, int& value, std::span<const char* const> names, const char*) override {
@@ -130,20 +132,24 @@ class Reader final : public Fields {
     auto it = level.object->find(name);
     return it == level.object->end() ? nullptr : &*it;
   }
-  [[noreturn]] void wrong(const char* name, const json& found, const std::string& want) const {
+  static std::string item_name(const char* name, size_t i) { return fmt::format("{}[{}]", name, i); }
+  [[noreturn]] void wrong(const std::string& name, const json& found, const std::string& want) const {
     throw ConfigError(fmt::format("{}.{}: found {}, want {}", levels_.back().path, name, shown(found), want));
   }
-  int64_t integer(const char* name, const json& j) const {
-    if (j.is_number_float() && j.get<double>() == static_cast<double>(static_cast<int64_t>(j.get<double>())))
-      return static_cast<int64_t>(j.get<double>());
-    if (!j.is_number_integer()) wrong(name, j, "an integer");
+  int64_t integer(const std::string& name, const json& j, const char* want = "an integer") const {
+    if (j.is_number_float()) {  // 3.0 is an integer too
+      const double value = j.get<double>();
+      if (std::abs(value) < 0x1p53 && value == std::floor(value)) return static_cast<int64_t>(value);
+    }
+    const bool too_large = j.is_number_unsigned() && j.get<uint64_t>() > uint64_t{INT64_MAX};
+    if (!j.is_number_integer() || too_large) wrong(name, j, want);
     return j.get<int64_t>();
   }
-  double number(const char* name, const json& j) const {
-    if (!j.is_number()) wrong(name, j, "a number");
+  double number(const std::string& name, const json& j, const char* want = "a number") const {
+    if (!j.is_number()) wrong(name, j, want);
     return j.get<double>();
   }
-  std::string text(const char* name, const json& j) const {
+  std::string text(const std::string& name, const json& j) const {
     if (!j.is_string()) wrong(name, j, "a string");
     return j.get<std::string>();
   }

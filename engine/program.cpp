@@ -264,11 +264,15 @@ void Program::allocate() {
   allocated_ = true;
 }
 
+bool Program::has_input(const std::string& name) const {
+  const Value v = graph_.find_source(name);
+  return v && graph_.node(v).is(Source::Kind::input);
+}
+
 Tensor Program::input(const std::string& name) {
   allocate();
-  const Value v = graph_.find_source(name);
-  if (!v || !graph_.node(v).is(Source::Kind::input)) throw std::logic_error("the program has no input named " + name);
-  return place(v).tensor;
+  if (!has_input(name)) throw std::logic_error("the program has no input named " + name);
+  return place(graph_.find_source(name)).tensor;
 }
 
 Tensor Program::output(const std::string& name) {

@@ -49,7 +49,7 @@ class Program {
 
   /// To be set before run(); keeps its content. std::logic_error for an unknown name.
   Tensor input(const std::string& name);
-  bool has_input(const std::string& name) const { return bool(graph_.find_source(name)); }
+  bool has_input(const std::string& name) const;
   /// Valid after run() until the next.
   Tensor output(const std::string& name);
 

@@ -28,7 +28,9 @@ namespace {
 Graph prune(const Graph& graph, bool keep_updates) {
   const size_t count = graph.nodes().size();
   std::vector<bool> keep(count, false);
-  for (const auto& [name, value] : graph.outputs()) keep[static_cast<size_t>(value.node)] = true;
+  for (const auto& [name, value] : graph.outputs()) {
+    if (value) keep[static_cast<size_t>(value.node)] = true;
+  }
   for (size_t id = count; id-- > 0;) {
     const Node& node = graph.nodes()[id];
     if (node.op() && keep_updates && !node.op()->mutates(node.inputs.size()).empty()) keep[id] = true;

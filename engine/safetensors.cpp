@@ -138,7 +138,8 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
     return WeightsError(fmt::format("{}: not a readable safetensors file: {}", path.string(), why));
   };
   std::error_code ec;
-  if (!std::filesystem::is_regular_file(path, ec)) throw WeightsError(fmt::format("{}: no such file", path.string()));
+  if (!std::filesystem::exists(path, ec)) throw WeightsError(fmt::format("{}: no such file", path.string()));
+  if (!std::filesystem::is_regular_file(path, ec)) throw WeightsError(fmt::format("{}: is no file", path.string()));
   std::ifstream in(path, std::ios::binary);
   if (!in) throw WeightsError(fmt::format("{}: cannot be opened for reading", path.string()));
   const auto file_bytes = static_cast<uint64_t>(std::filesystem::file_size(path));
