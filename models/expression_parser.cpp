@@ -1,3 +1,4 @@
+// From the text of an expression to its tree: recursive descent, a level of precedence at a time.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The generated street scenes: repeatable, plausible, and hard enough.
 #include <array>
 #include <cmath>
 #include <stdexcept>
