@@ -63,16 +63,17 @@ struct PanelProduct {
   int64_t out_stride = 0;
 };
 
+/// One panel, of which [depth_begin, depth_end) is multiplied; all but the first such part are added to out.
 template <int kWidth>
-inline void multiply_panel(const PanelProduct& p, int64_t depth, const float* panel, int64_t first_column,
-                           int64_t columns) {
+inline void multiply_panel(const PanelProduct& p, const float* panel, int64_t depth_begin, int64_t depth_end,
+                           int64_t first_column, int64_t columns) {
   for (int64_t row = 0; row < p.rows; row += kTileRows) {
     const int64_t rows = std::min<int64_t>(kTileRows, p.rows - row);
     const float* a[kTileRows];
     // Rows that are not there are computed as copies of the last one and dropped.
     for (int r = 0; r < kTileRows; ++r) a[r] = p.a + (row + std::min<int64_t>(r, rows - 1)) * p.a_stride;
     Lanes sums[kTileRows][kWidth] = {};
-    for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t k = depth_begin; k < depth_end; ++k) {
       Lanes b[kWidth];
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) b[w] = load(panel + (k * kWidth + w) * kLanes);
@@ -87,12 +88,14 @@ inline void multiply_panel(const PanelProduct& p, int64_t depth, const float* pa
       if (r >= rows) break;
       const float factor = p.factor[row + r];
       float* out = p.out + (row + r) * p.out_stride + first_column;
-      for (int w = 0; w < kWidth; ++w) {
+      for (int w = 0; w < kWidth; ++w, out += kLanes) {
         const int64_t left = columns - first_column - w * kLanes;
+        Lanes result = sums[r][w] * factor;
+        if (depth_begin > 0) result += left >= kLanes ? load(out) : load_some(out, left, 0.0f);
         if (left >= kLanes) {
-          store(out + w * kLanes, sums[r][w] * factor);
+          store(out, result);
         } else {
-          store_some(out + w * kLanes, sums[r][w] * factor, left);
+          store_some(out, result, left);
         }
       }
     }
@@ -100,16 +103,20 @@ inline void multiply_panel(const PanelProduct& p, int64_t depth, const float* pa
 }
 
 inline void multiply(const PanelProduct& product, const Panels& shape, const float* packed) {
+  constexpr int64_t kDepth = 512;  // of a panel that stays in the second cache while all rows pass
   for (int64_t panel = 0; panel < shape.count(); ++panel) {
     const float* from = packed + shape.offset(panel);
     const int64_t first = panel * kPanelColumns;
     const int64_t lanes = shape.width(panel) / kLanes;
-    if (lanes == kPanelWidth) {
-      multiply_panel<kPanelWidth>(product, shape.depth, from, first, shape.columns);
-    } else if (lanes == 1) {
-      multiply_panel<1>(product, shape.depth, from, first, shape.columns);
-    } else {
-      multiply_panel<2>(product, shape.depth, from, first, shape.columns);
+    for (int64_t k = 0; k < shape.depth; k += kDepth) {
+      const int64_t end = std::min(shape.depth, k + kDepth);
+      if (lanes == kPanelWidth) {
+        multiply_panel<kPanelWidth>(product, from, k, end, first, shape.columns);
+      } else if (lanes == 1) {
+        multiply_panel<1>(product, from, k, end, first, shape.columns);
+      } else {
+        multiply_panel<2>(product, from, k, end, first, shape.columns);
+      }
     }
   }
 }

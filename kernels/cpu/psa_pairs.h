@@ -28,10 +28,8 @@ class PsaPairs {
   void gather_owners(const float* logits, Range block, float* tile, int64_t stride) const {
     for (int64_t owner = block.begin; owner < block.end; ++owner, tile += stride) {
       std::fill_n(tile, height_ * width_, 0.0f);
-      for (int64_t row = 0; row < height_; ++row) {
-        const Run run = find(owner, row);
-        std::copy_n(logits + owner * entries_ + run.entry, run.count, tile + run.first);
-      }
+      for_owner(owner,
+                [&](Run run) { std::copy_n(logits + owner * entries_ + run.entry, run.count, tile + run.first); });
     }
   }
 
@@ -49,10 +47,8 @@ class PsaPairs {
   void scatter_owners(const float* tile, int64_t stride, Range block, float* logits) const {
     for (int64_t owner = block.begin; owner < block.end; ++owner, tile += stride) {
       std::fill_n(logits + owner * entries_, entries_, 0.0f);
-      for (int64_t row = 0; row < height_; ++row) {
-        const Run run = find(owner, row);
-        std::copy_n(tile + run.first, run.count, logits + owner * entries_ + run.entry);
-      }
+      for_owner(owner,
+                [&](Run run) { std::copy_n(tile + run.first, run.count, logits + owner * entries_ + run.entry); });
     }
   }
 
@@ -71,26 +67,31 @@ class PsaPairs {
     int64_t first = 0, count = 0, entry = 0;
   };
 
-  Run find(int64_t owner, int64_t partner_row) const {
+  Run find(int64_t owner_row, int64_t owner_column, int64_t partner_row) const {
     if (compact_) return {partner_row * width_, width_, partner_row * width_};
-    const int64_t row = owner / width_, column = owner % width_;
-    const int64_t mask_row = half_h_ + partner_row - row;
-    const int64_t begin = std::max<int64_t>(0, column - half_w_);
-    const int64_t end = std::min(width_, column - half_w_ + mask_w_);
+    const int64_t mask_row = half_h_ + partner_row - owner_row;
+    const int64_t begin = std::max<int64_t>(0, owner_column - half_w_);
+    const int64_t end = std::min(width_, owner_column - half_w_ + mask_w_);
     if (mask_row < 0 || mask_row >= mask_h_ || begin >= end) return {};
-    return {partner_row * width_ + begin, end - begin, mask_row * mask_w_ + half_w_ + begin - column};
+    return {partner_row * width_ + begin, end - begin, mask_row * mask_w_ + half_w_ + begin - owner_column};
+  }
+
+  /// body(run) for all partners of one owner.
+  template <class Body>
+  void for_owner(int64_t owner, const Body& body) const {
+    for (int64_t row = 0; row < height_; ++row) body(find(owner / width_, owner % width_, row));
   }
 
   /// body(owner, run) for the parts of all runs that lie in the block of partners.
   template <class Body>
   void for_partners(Range block, const Body& body) const {
-    if (block.begin >= block.end) return;
-    for (int64_t owner = 0; owner < height_ * width_; ++owner) {
-      for (int64_t row = block.begin / width_; row <= (block.end - 1) / width_; ++row) {
-        Run run = find(owner, row);
-        const int64_t begin = std::max(run.first, block.begin), end = std::min(run.first + run.count, block.end);
-        if (begin >= end) continue;
-        body(owner, Run{begin, end - begin, run.entry + begin - run.first});
+    for (int64_t partner_row = block.begin / width_; partner_row * width_ < block.end; ++partner_row) {
+      for (int64_t row = 0; row < height_; ++row) {
+        for (int64_t column = 0; column < width_; ++column) {
+          const Run run = find(row, column, partner_row);
+          const int64_t begin = std::max(run.first, block.begin), end = std::min(run.first + run.count, block.end);
+          if (begin < end) body(row * width_ + column, Run{begin, end - begin, run.entry + begin - run.first});
+        }
       }
     }
   }

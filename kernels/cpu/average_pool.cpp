@@ -1,9 +1,4 @@
-#include "kernels/pool.h"
-
-#include <cmath>
-#include <limits>
-
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/pool_axis.h"
 
 namespace psanet::kernels {
 
@@ -11,43 +6,18 @@ using namespace cpu;  // the helpers of this folder
 
 namespace {
 
-/// Channels worked on at a time, in registers or the first cache.
-constexpr int64_t kChunk = 64;
-
-/// Winner of a window that lies in the padding altogether.
-constexpr int32_t kNoWinner = 255;
-
-/// Windows along one axis.
-struct Axis {
-  int64_t in, out, kernel, stride, pad;
-
-  /// First place of window `o`, padding included (so it may be negative).
-  int64_t start(int64_t o) const { return o * stride - pad; }
-  /// Places of window `o` inside the map.
-  Range inside(int64_t o) const { return {std::max<int64_t>(0, start(o)), std::min(in, start(o) + kernel)}; }
-  /// Windows that cover place `i`.
-  Range windows_of(int64_t i) const {
-    const int64_t reach = i + pad - kernel + 1;  // start of the first window that still covers i, moved by the padding
-    return {reach <= 0 ? 0 : ceil_div(reach, stride), std::min(out, (i + pad) / stride + 1)};
-  }
-};
-
-Axis vertical(const PoolDims& d) {
-  return {d.in_h, d.out_h(), d.kernel_h, d.stride_h, d.pad_h};
-}
-Axis horizontal(const PoolDims& d) {
-  return {d.in_w, d.out_w(), d.kernel_w, d.stride_w, d.pad_w};
-}
+/// Channels worked on at a time.
+constexpr int64_t kChunk = 128;
 
 /// body(image, row, column, first channel, channels) for every place of a [batch, rows, columns, channels] map.
 template <class Body>
 void parallel_places(const CpuContext& ctx, int64_t batch, int64_t rows, int64_t columns, int64_t channels,
                      const Body& body) {
-  parallel_blocks(ctx, batch * rows, [&](int64_t block) {
+  const int64_t chunks = ceil_div(channels, kChunk);  // shared out too: a global mean has but one place
+  parallel_blocks(ctx, batch * rows * chunks, [&](int64_t block) {
+    const int64_t row = block / chunks, first = block % chunks * kChunk;
     for (int64_t column = 0; column < columns; ++column) {
-      for (int64_t first = 0; first < channels; first += kChunk) {
-        body(block / rows, block % rows, column, first, std::min(kChunk, channels - first));
-      }
+      body(row / rows, row % rows, column, first, std::min(kChunk, channels - first));
     }
   });
 }
@@ -107,65 +77,6 @@ float places(Range rows, Range columns) {
   const int64_t height = rows.end - rows.begin, width = columns.end - columns.begin;
   return height > 0 && width > 0 ? static_cast<float>(height * width) : 0.0f;
 }
-
-}  // namespace
-
-void max_pool_forward(CpuContext& ctx, const PoolDims& dims, const float* x, float* y, uint8_t* winner) {
-  const Axis rows = vertical(dims), columns = horizontal(dims);
-  parallel_places(ctx, dims.batch, rows.out, columns.out, dims.channels,
-                  [&](int64_t n, int64_t oh, int64_t ow, int64_t first, int64_t count) {
-                    float best[kChunk];
-                    int32_t place[kChunk];
-                    std::fill_n(best, kChunk, -std::numeric_limits<float>::infinity());
-                    std::fill_n(place, kChunk, kNoWinner);
-                    const Range hs = rows.inside(oh), ws = columns.inside(ow);
-                    for (int64_t h = hs.begin; h < hs.end; ++h) {
-                      for (int64_t w = ws.begin; w < ws.end; ++w) {
-                        const auto tap =
-                            static_cast<int32_t>((h - rows.start(oh)) * columns.kernel + w - columns.start(ow));
-                        const float* from = x + ((n * rows.in + h) * columns.in + w) * dims.channels + first;
-#pragma omp simd
-                        for (int64_t c = 0; c < count; ++c) {
-                          const float v = from[c];
-                          // The first of equals stays; a NaN (v != v) wins and, as nothing is larger, stays unless
-                          // another NaN follows; -infinity still beats an empty window.
-                          const bool better = v > best[c] || v != v || place[c] == kNoWinner;
-                          best[c] = better ? v : best[c];
-                          place[c] = better ? tap : place[c];
-                        }
-                      }
-                    }
-                    const int64_t at = ((n * rows.out + oh) * columns.out + ow) * dims.channels + first;
-                    std::copy_n(best, count, y + at);
-                    if (winner != nullptr) {
-#pragma omp simd
-                      for (int64_t c = 0; c < count; ++c) winner[at + c] = static_cast<uint8_t>(place[c]);
-                    }
-                  });
-}
-
-void max_pool_backward(CpuContext& ctx, const PoolDims& dims, const uint8_t* winner, const float* d_y, float* d_x) {
-  const Axis rows = vertical(dims), columns = horizontal(dims);
-  parallel_places(ctx, dims.batch, rows.in, columns.in, dims.channels,
-                  [&](int64_t n, int64_t h, int64_t w, int64_t first, int64_t count) {
-                    float sum[kChunk] = {};
-                    const Range ohs = rows.windows_of(h), ows = columns.windows_of(w);
-                    for (int64_t oh = ohs.begin; oh < ohs.end; ++oh) {
-                      for (int64_t ow = ows.begin; ow < ows.end; ++ow) {
-                        const auto tap =
-                            static_cast<int32_t>((h - rows.start(oh)) * columns.kernel + w - columns.start(ow));
-                        const int64_t at = ((n * rows.out + oh) * columns.out + ow) * dims.channels + first;
-#pragma omp simd
-                        for (int64_t c = 0; c < count; ++c) {
-                          sum[c] += winner[at + c] == tap ? d_y[at + c] : 0.0f;
-                        }
-                      }
-                    }
-                    std::copy_n(sum, count, d_x + ((n * rows.in + h) * columns.in + w) * dims.channels + first);
-                  });
-}
-
-namespace {
 
 /// Calls f(divisor) with the divisor that count_padding asks for.
 template <class F>
