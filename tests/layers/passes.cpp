@@ -42,7 +42,7 @@ Graph small_network(Mode mode) {
   x = add("conv3", "conv2d", {{"out_channels", 5}, {"bias", true}}, {block});
   x = add("bn3", "batch_norm", json::object(), {x});
   x = add("relu3", "relu", json::object(), {x});
-  x = add("shrink", "resize", {{"height", 5}, {"width", 4}}, {x});
+  x = add("shrink", "resize", {{"height", 5}, {"width", 3}}, {x});  // every second row, every third column
   g.output("shrunk", x);
   g.output("block", block);
   return g;
