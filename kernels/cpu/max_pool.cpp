@@ -1,3 +1,4 @@
+// Max pooling: the forward and the gathering backward pass.
 #include <limits>
 
 #include "kernels/cpu/lanes.h"

@@ -96,7 +96,7 @@ TEST_CASE("draws depend on seed, epoch and sample only, and stay in their ranges
   CHECK(c.crop_left == a.crop_left);
 }
 
-TEST_CASE("padding is split evenly with the odd pixel at bottom and right; labels there are ignored") {
+TEST_CASE("padding is split evenly with the odd pixel at bottom and right, labels there are ignored") {
   LabelMap label(2, 2, 4);
   const LabelMap out = crop(label, {0, 0, 5, 5});
   CHECK(out.at(1, 1) == 4);

@@ -182,7 +182,7 @@ TEST_CASE("an absurd size in a header is refused before memory is asked for") {
   CHECK_THROWS_AS(read_image(folder / "huge.png"), DataError);
 }
 
-TEST_CASE("BMP and PPM are read; cut ones are errors") {
+TEST_CASE("BMP and PPM are read, cut ones are errors") {
   const TemporaryFolder folder;
   const std::string ppm = "P6\n2 1\n255\n\x01\x02\x03\x0A\x0B\x0C";
   write_file_bytes(folder / "a.ppm", text_bytes(ppm));

@@ -114,7 +114,7 @@ TEST_CASE("a mistake in a dataset.json is named with its JSON path") {
   contains(complaint(json::array()), "wanted an object");
 }
 
-TEST_CASE("a dataset is found by name or path; an unknown name gets a suggestion") {
+TEST_CASE("a dataset is found by name or path, an unknown name gets a suggestion") {
   contains(message_of<DataError>([] { load_dataset("ade20"); }), "did you mean \"ade20k\"");
   contains(message_of<DataError>([] { load_dataset("no/such/dataset.json"); }), "no such file");
   const TemporaryFolder folder;

@@ -69,7 +69,7 @@ TEST_CASE("scenes show every class often enough to be learnt, and a few ignored 
   CHECK(known + count[kIgnore] == pixels);
 }
 
-TEST_CASE("the two kinds of road, and of stripe, look the same; the board tells them apart") {
+TEST_CASE("the two kinds of road, and of stripe, look the same, the board tells them apart") {
   // One street painted both ways: below, nothing changes but the label; above, the boards change colour.
   std::array<double, 3> open{}, closed{}, pavement{}, cycle{};
   int opens = 0, closeds = 0, pavements = 0, cycles = 0;

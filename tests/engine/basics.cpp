@@ -26,7 +26,7 @@ TEST_CASE("random: the streams are the published functions") {
   CHECK(random_bits(0, 1) == 0x6e789e6aa1b965f4u);
 }
 
-TEST_CASE("random: units lie in [-1, 1), are exact floats and spread evenly") {
+TEST_CASE("random: units lie between -1 and 1, are exact floats and spread evenly") {
   double sum = 0, squares = 0;
   for (uint64_t i = 0; i < 100000; ++i) {
     const double u = random_unit(42, i);

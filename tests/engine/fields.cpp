@@ -86,7 +86,7 @@ TEST_CASE("fields: what the JSON names is set, everything else keeps its default
   CHECK(untouched.limit == 7);
 }
 
-TEST_CASE("fields: a whole number may be written as 3.0, a size as [h, w]") {
+TEST_CASE("fields: a whole number may be written as 3.0, a size as a list of two") {
   Everything e;
   read_struct({{"count", 3.0}, {"size", {4, 6.0}}}, "here", e);
   CHECK(e.count == 3);

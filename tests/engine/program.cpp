@@ -322,7 +322,7 @@ TEST_CASE("program: operations are counted where ops count them") {
   CHECK(Program(device, g, parameters).flops() == 2.0 * (3 * 3 * 4) * (3 * 3 * 2));
 }
 
-TEST_CASE("program: programs of one model share parameters; the second must mean the same by them") {
+TEST_CASE("program: programs of one model share parameters, the second must mean the same by them") {
   Device device = Device::cpu(1);
   Parameters parameters(device);
   Graph first;

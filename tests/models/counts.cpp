@@ -1,6 +1,7 @@
 // Operations, launches and memory of whole programs: counts, not times.
 #include <nlohmann/json.hpp>
 
+#include "engine/program.h"
 #include "layers/passes.h"
 #include "models/model_file.h"
 #include "models/training_step.h"
@@ -35,7 +36,7 @@ TEST_CASE("PSANet-50 at 465 does the operations that the paper's network has, an
   CHECK(c.training_flops / 1e9 == Approx(1070.9).epsilon(0.002));
 }
 
-TEST_CASE("operations grow with the number of pixels, but for the attention itself; launches not at all") {
+TEST_CASE("operations grow with the number of pixels, but for the attention itself, launches not at all") {
   const Counts small = counts("psanet18", 113, 1), large = counts("psanet18", 225, 1),
                batch = counts("psanet18", 113, 4);
   // Maps of 15 and 29 places a side, attention on 8 and 15: 3.7 times the positions, 12.4 times the pairs.

@@ -132,7 +132,7 @@ TEST_CASE("comments are allowed") {
   CHECK_NOTHROW(read_model(files.write("m.json", text)).build({}));
 }
 
-TEST_CASE("use looks beside the file and then among our files; the model's own lets win") {
+TEST_CASE("use looks beside the file and then among our files, the model's own lets win") {
   const Files files;
   files.write("parts.json", R"({"let": {"width": 99, "double_width": "2 * $width"},
                                 "blocks": {"wide": {"graph": [{"op": "conv2d", "out_channels": "$double_width"}]}}})");

@@ -78,7 +78,7 @@ TEST_CASE("tree: it is found, with every folder that has sources") {
   }
 }
 
-TEST_CASE("tree: includes point only from apps to models to layers to engine to kernels; data stands alone") {
+TEST_CASE("tree: includes point only from apps to models to layers to engine to kernels, data stands alone") {
   for (const SourceFile& file : read_tree()) {
     for (const Include& include : includes(file)) {
       const std::string folder = include.path.substr(0, include.path.find('/'));
@@ -140,7 +140,7 @@ TEST_CASE("tree: the whole JSON library stays out of headers, but for those of s
   }
 }
 
-TEST_CASE("tree: a header says what it is for and is included once; a source begins with that or its own header") {
+TEST_CASE("tree: a header says what it is for and is included once, a source begins with that or its own header") {
   for (const SourceFile& file : read_tree()) {
     INFO(file.name);
     REQUIRE_FALSE(file.lines.empty());
@@ -172,6 +172,23 @@ TEST_CASE("tree: no file is longer than 600 lines, no line than 120 columns, and
       if (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) CHECK(false);
     }
   }
+}
+
+TEST_CASE("tree: names of tests are such that ctest can call them one by one") {
+  // CMake would cut a name at a semicolon, and Catch would take brackets for tags, then run nothing and be content.
+  static const std::regex kName(R"re(^TEST_CASE\("([^"]*)".*)re");
+  std::map<std::string, std::set<std::string>> names;  // of each program
+  for (const SourceFile& file : read_tree()) {
+    for (const std::string& line : file.lines) {
+      std::smatch match;
+      if (file.folder != "tests" || !std::regex_match(line, match, kName)) continue;
+      const std::string name = match[1], program = file.name.substr(0, file.name.find('/', 6));
+      INFO(file.name << ": " << name);
+      CHECK(name.find_first_of(";[]\\*~") == std::string::npos);
+      CHECK(names[program].insert(name).second);
+    }
+  }
+  CHECK(names["tests/tree"].size() >= 10);
 }
 
 TEST_CASE("tree: nothing is left to do, nothing is drawer for everything, nothing ends the program") {
