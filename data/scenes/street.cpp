@@ -21,10 +21,10 @@ std::vector<Building> draw_row(KeyedRandom& random) {
     b.bay_m = random.uniform(1.8, 3.2);
     row.push_back(b);
     z = b.far_m;
-    if (random.chance(0.25)) {  // a garden wall between two houses
+    if (random.chance(0.25)) {  // a low house, higher than the camera: the ground behind must stay hidden
       b.near_m = z;
       b.far_m = z + random.uniform(2, 5);
-      b.height_m = random.uniform(2.2, 3.0);
+      b.height_m = random.uniform(4.6, 5.4);
       row.push_back(b);
       z = b.far_m;
     }
