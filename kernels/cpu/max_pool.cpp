@@ -1,4 +1,5 @@
-// Max pooling: the forward and the gathering backward pass.
+// Max pooling, both ways: the places that are compared (or the windows that are gathered from) are listed once for a
+// position; then sixteen channels at a time stay in registers while the list is walked.
 #include <limits>
 
 #include "kernels/cpu/lanes.h"
