@@ -9,9 +9,6 @@ namespace psanet::kernels {
 
 using namespace cpu;  // the helpers of this folder
 
-// Max pooling, both ways: the places that are compared (or the windows that are gathered from) are listed once for a
-// position; then sixteen channels at a time stay in registers while the list is walked.
-
 namespace {
 
 /// Winner of a window that lies in the padding altogether, and the most places a window may have.

@@ -152,7 +152,7 @@ TEST_CASE("settings replace values and what is computed from them") {
             .type(graph_of(model, {{"crop_h", 33}, {"classes", 2}}).output("logits")) == f32({1, 33, 33, 2}));
 }
 
-TEST_CASE("--set takes name=value with a JSON value or a word") {
+TEST_CASE("a setting is name=value with a JSON value or a word") {
   json settings = json::object();
   for (const char* text : {"classes=19", "dropout=0.5", "mask_h=null", "psa_softmax=false", "mode=collect", "x=a=b"}) {
     add_setting(settings, text);

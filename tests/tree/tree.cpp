@@ -175,7 +175,8 @@ TEST_CASE("tree: no file is longer than 600 lines, no line than 120 columns, and
 }
 
 TEST_CASE("tree: names of tests are such that ctest can call them one by one") {
-  // CMake would cut a name at a semicolon, and Catch would take brackets for tags, then run nothing and be content.
+  // CMake would cut a name at a semicolon, and Catch would take brackets for tags and a leading minus for an option,
+  // then run nothing and be content.
   static const std::regex kName(R"re(^TEST_CASE\("([^"]*)".*)re");
   std::map<std::string, std::set<std::string>> names;  // of each program
   for (const SourceFile& file : read_tree()) {
@@ -184,6 +185,7 @@ TEST_CASE("tree: names of tests are such that ctest can call them one by one") {
       if (file.folder != "tests" || !std::regex_match(line, match, kName)) continue;
       const std::string name = match[1], program = file.name.substr(0, file.name.find('/', 6));
       INFO(file.name << ": " << name);
+      CHECK_FALSE((name.empty() || name[0] == '-'));
       CHECK(name.find_first_of(";[]\\*~") == std::string::npos);
       CHECK(names[program].insert(name).second);
     }
