@@ -41,7 +41,7 @@ void Progress::update(int64_t done, const std::string& text) {
 void Progress::finish() {
   if (finished_) return;
   finished_ = true;
-  draw(true);
+  if (done_ > 0 || terminal_) draw(true);
 }
 
 void Progress::print_line(const std::string& line) {

@@ -22,6 +22,7 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr char kCheckpoint[] = "checkpoint.safetensors";
+constexpr char kWeights[] = "weights.safetensors";
 
 data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& model) {
   data::LoaderConfig config;
@@ -44,13 +45,17 @@ models::TrainingOptions step_options(const Recipe& recipe, const models::Model& 
   return options;
 }
 
-/// A new run must not overwrite an old one.
-void prepare_folder(const std::filesystem::path& folder, bool resume) {
-  const bool exists = std::filesystem::exists(folder / "recipe.json");
-  if (exists && !resume) {
-    throw ConfigError(
-        fmt::format("{}: holds a run already; go on with --resume, or name another --output", folder.string()));
+/// A new run must not overwrite what an old one trained. A folder where a run failed before its first save is free.
+void refuse_old_run(const std::filesystem::path& folder) {
+  for (const char* file : {kWeights, kCheckpoint}) {
+    if (std::filesystem::exists(folder / file)) {
+      throw ConfigError(
+          fmt::format("{}: holds a run already; go on with --resume, or name another --output", folder.string()));
+    }
   }
+}
+
+void create_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw ConfigError(fmt::format("{}: cannot be created: {}", folder.string(), error.message()));
@@ -74,9 +79,12 @@ class Run {
         loader_(dataset_, train_samples_, loader_config(recipe, model_)) {}
 
   std::optional<data::ConfusionMatrix> run() {
-    prepare_folder(options_.run_folder, options_.resume);
+    if (!options_.resume) refuse_old_run(options_.run_folder);
     load();
     announce();
+    loader_.next();  // bad data shows before anything is written
+    loader_.seek(start_);
+    create_folder(options_.run_folder);
     write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
     log_.open(options_.run_folder / "metrics.jsonl", options_.resume ? std::ios::app : std::ios::trunc);
     iterate();
@@ -171,7 +179,7 @@ class Run {
   void save() {
     Safetensors weights = models::to_file(parameters_, done_, false);
     weights.metadata["recipe"] = recipe_.to_json().dump();
-    write_safetensors(options_.run_folder / "weights.safetensors", weights);
+    write_safetensors(options_.run_folder / kWeights, weights);
     write_safetensors(options_.run_folder / kCheckpoint, models::to_file(parameters_, done_, true));
   }
 

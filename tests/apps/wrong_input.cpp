@@ -61,11 +61,12 @@ TEST_CASE("wrong recipes end with 2 and leave no run folder") {
 
 TEST_CASE("a run folder that holds a run is not overwritten") {
   const TemporaryFolder folder;
-  write(folder / "recipe.json", "{}");
+  write(folder / "checkpoint.safetensors", "of days");
   std::vector<std::string> arguments = {"demo_with_psa", "--data-root", tiny_scenes(), "--output", folder.path()};
   for (const std::string& a : tiny_overrides()) arguments.push_back(a);
   check_error(run_program("psanet-train", arguments), 2, {"holds a run already", "--resume"});
-  CHECK(file_bytes(folder / "recipe.json") == "{}");
+  CHECK(file_bytes(folder / "checkpoint.safetensors") == "of days");
+  CHECK(!std::filesystem::exists(folder / "recipe.json"));
 }
 
 TEST_CASE("wrong data ends with 3 and names the file") {
@@ -111,6 +112,7 @@ TEST_CASE("wrong data ends with 3 and names the file") {
   fresh();  // a coloured picture instead of indices
   data::write_png(first_file("labels"), data::Image(48, 64));
   check_error(train(), 3, {"0000.png"});
+  CHECK(!std::filesystem::exists(folder / "run" / std::string("weights.safetensors")));
 }
 
 TEST_CASE("wrong weights end with 4") {
