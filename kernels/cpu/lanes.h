@@ -6,9 +6,6 @@
 #include <cstdint>
 #include <limits>
 
-// The compiler warns that passing such values between functions depends on -march; ours never leave one file.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace psanet::kernels::cpu {
 
 inline constexpr int64_t kLanes = 16;
