@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/program.h"
@@ -30,6 +31,7 @@ std::string memory_line(const char* what, const MemoryReport& m) {
 struct Part {
   int64_t parameters = 0;
   double evaluation_flops = 0, training_flops = 0;
+  int64_t evaluation_bytes = 0, training_bytes = 0;  // the most of the arena in use while one of the part's nodes runs
 };
 
 void add_flops(const models::Model& model, const Graph& graph, std::map<std::string, Part>& parts,
@@ -37,6 +39,14 @@ void add_flops(const models::Model& model, const Graph& graph, std::map<std::str
   for (const Node& node : graph.nodes()) {
     if (node.op()) parts[model.part_of(node.name)].*member += node.op()->flops(graph.types(node.inputs), node.outputs);
   }
+}
+
+void find_peaks(const models::Model& model, const Program& program, std::map<std::string, Part>& parts,
+                int64_t Part::*member) {
+  program.for_live_bytes([&](const Node& node, int64_t bytes) {
+    int64_t& peak = parts[model.part_of(node.name)].*member;
+    peak = std::max(peak, bytes);
+  });
 }
 
 }  // namespace
@@ -62,14 +72,18 @@ std::string model_report(const std::string& name, const std::vector<std::string>
   }
   add_flops(model, evaluation.graph(), parts, &Part::evaluation_flops);
   add_flops(model, training.graph(), parts, &Part::training_flops);
+  find_peaks(model, evaluation, parts, &Part::evaluation_bytes);
+  find_peaks(model, training, parts, &Part::training_bytes);
 
   std::string text = fmt::format("{}: {}\n{} classes, crop {}x{}, batch {}\n\n", model.file, model.about, model.classes,
                                  model.crop_h, model.crop_w, batch);
-  text += fmt::format("{:<10} {:>12} {:>18} {:>16}\n", "part", "parameters", "evaluation GFLOP", "training GFLOP");
+  text += fmt::format("{:<10} {:>12} {:>18} {:>16} {:>15} {:>13}\n", "part", "parameters", "evaluation GFLOP",
+                      "training GFLOP", "evaluation MiB", "training MiB");
   Part all;
   const auto row = [&](const std::string& part, const Part& p) {
-    text += fmt::format("{:<10} {:>12} {:>18.2f} {:>16.2f}\n", part, p.parameters, p.evaluation_flops / 1e9,
-                        p.training_flops / 1e9);
+    text +=
+        fmt::format("{:<10} {:>12} {:>18.2f} {:>16.2f} {:>15.1f} {:>13.1f}\n", part, p.parameters,
+                    p.evaluation_flops / 1e9, p.training_flops / 1e9, mib(p.evaluation_bytes), mib(p.training_bytes));
   };
   std::vector<std::string> order = model.parts;
   order.emplace_back("");
@@ -80,8 +94,11 @@ std::string model_report(const std::string& name, const std::vector<std::string>
     all.parameters += p.parameters;
     all.evaluation_flops += p.evaluation_flops;
     all.training_flops += p.training_flops;
+    all.evaluation_bytes = std::max(all.evaluation_bytes, p.evaluation_bytes);
+    all.training_bytes = std::max(all.training_bytes, p.training_bytes);
   }
   row("all", all);
+  text += "(MiB: the most that is in use for intermediate values while the part's nodes run, forward and backward)\n";
   text += "\n" + memory_line("evaluation", evaluation.memory()) + memory_line("training", training.memory());
   text += fmt::format("launches: evaluation {}, training step {}\n", evaluation.launches(), training.launches());
   return text;

@@ -40,7 +40,10 @@ MemoryPlan plan_memory(const std::vector<BufferLife>& buffers, int64_t alignment
     change[static_cast<size_t>(b.last) + 1] -= aligned(b.bytes);
   }
   int64_t live = 0;
-  for (int64_t c : change) plan.live_bytes = std::max(plan.live_bytes, live += c);
+  for (int64_t c : change) {
+    plan.live_bytes_at.push_back(live += c);
+    plan.live_bytes = std::max(plan.live_bytes, live);
+  }
   return plan;
 }
 

@@ -16,7 +16,8 @@ struct BufferLife {
 struct MemoryPlan {
   std::vector<int64_t> offset_bytes;  // of each buffer, aligned
   int64_t total_bytes = 0;
-  int64_t live_bytes = 0;  // the largest sum of buffers alive at one step: no plan can be smaller
+  std::vector<int64_t> live_bytes_at;  // sum of the buffers alive at each step
+  int64_t live_bytes = 0;              // the largest of them: no plan can be smaller
 };
 
 /// Largest first, each at the lowest place that is free during its whole life.

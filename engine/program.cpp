@@ -212,6 +212,7 @@ void Program::plan() {
     for (size_t b = 0; b < timeline->buffers.size(); ++b) timeline->assign[b](planned.offset_bytes[b]);
     memory_.arena_bytes = std::max(memory_.arena_bytes, planned.total_bytes);
     memory_.arena_live_bytes = std::max(memory_.arena_live_bytes, planned.live_bytes);
+    if (timeline == &runs) live_bytes_ = planned.live_bytes_at;
   }
 }
 
@@ -281,6 +282,11 @@ Tensor Program::output(const std::string& name) {
   if (!v) throw std::logic_error("the program has no output named " + name);
   const Place& p = place(v);
   return p.kind == Place::Kind::tensor ? p.tensor : Tensor(arena_, p.offset_bytes, graph_.type(v));
+}
+
+void Program::for_live_bytes(const std::function<void(const Node&, int64_t)>& f) const {
+  for (size_t s = 0; s < steps_.size(); ++s)
+    f(graph_.node(steps_[s].node), s < live_bytes_.size() ? live_bytes_[s] : 0);
 }
 
 double Program::flops() const {

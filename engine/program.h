@@ -41,6 +41,8 @@ class Program {
   const MemoryReport& memory() const { return memory_; }
   /// Launches of one run.
   int64_t launches() const { return static_cast<int64_t>(steps_.size()); }
+  /// Bytes of the arena in use while a node runs, for every node that does: f(node, bytes).
+  void for_live_bytes(const std::function<void(const Node&, int64_t)>& f) const;
   /// Multiplications and additions of one run.
   double flops() const;
 
@@ -92,6 +94,7 @@ class Program {
   std::vector<std::vector<Place>> places_;
   std::shared_ptr<Storage> arena_, retained_;
   MemoryReport memory_;
+  std::vector<int64_t> live_bytes_;  // of the arena, at each of steps_
   bool allocated_ = false, fresh_ = false;
 };
 

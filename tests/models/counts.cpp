@@ -50,6 +50,21 @@ TEST_CASE("operations grow with the number of pixels, but for the attention itse
   CHECK(static_cast<double>(batch.training_peak_bytes) < 4.0 * static_cast<double>(small.training_peak_bytes));
 }
 
+TEST_CASE("the memory in use is known for every node, and the arena is hardly larger than its peak") {
+  const Model model = read_model("psanet18", {{"crop_h", 113}, {"crop_w", 113}});
+  Device device = Device::cpu(1);
+  Parameters parameters(device);
+  const Program training(device, training_step(model.build({layers::Mode::train, 2}), {}), parameters);
+  int64_t nodes = 0, peak = 0;
+  training.for_live_bytes([&](const Node&, int64_t bytes) {
+    ++nodes;
+    peak = std::max(peak, bytes);
+  });
+  CHECK(nodes == training.launches());
+  CHECK(peak == training.memory().arena_live_bytes);
+  CHECK(static_cast<double>(training.memory().arena_bytes) < 1.1 * static_cast<double>(peak));
+}
+
 TEST_CASE("without PSA a network does less") {
   CHECK(counts("fcn18", 113, 1).evaluation_flops < counts("psanet18", 113, 1).evaluation_flops);
 }
