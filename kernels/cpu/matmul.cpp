@@ -1,60 +1,68 @@
 #include "kernels/matmul.h"
 
-#include <fmt/format.h>
-
-#include "kernels/cpu/onednn.h"
+#include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/parallel.h"
 
 namespace psanet::kernels {
 
 namespace cpu {
 namespace {
 
-using tag = dnnl::memory::format_tag;
-
-class OneDnnMatmul final : public Matmul {
+// Not oneDNN's: without AVX-512 that allocates while it runs, and its sums depend on the number of threads.
+class PanelMatmul final : public Matmul {
  public:
-  OneDnnMatmul(const CpuContext& ctx, const dnnl::matmul::primitive_desc& pd) : run_(ctx, dnnl::matmul(pd)) {
-    a_ = run_.add(DNNL_ARG_SRC, pd.src_desc());
-    b_ = run_.add(DNNL_ARG_WEIGHTS, pd.weights_desc());
-    c_ = run_.add(DNNL_ARG_DST, pd.dst_desc());
-    scratch_ = run_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
-    scratch_bytes_ = static_cast<int64_t>(pd.scratchpad_desc().get_size());
+  PanelMatmul(const CpuContext& ctx, const MatmulDims& dims)
+      : ctx_(ctx), dims_(dims), panels_{dims.k, dims.n}, blocks_(ceil_div(dims.m, kBlock)) {
+    std::fill_n(factor_, kBlock, dims.scale);
   }
 
-  int64_t workspace_bytes() const override { return scratch_bytes_; }
+  int64_t workspace_bytes() const override {
+    const int64_t turned = dims_.transpose_a ? ctx_.threads * kBlock * dims_.k : 0;
+    return (dims_.batch * panels_.floats() + turned) * static_cast<int64_t>(sizeof(float));
+  }
 
   void run(const float* a, const float* b, float* c, void* workspace) override {
-    run_.set(a_, a);
-    run_.set(b_, b);
-    run_.set(c_, c);
-    run_.set(scratch_, workspace);
-    run_.run("matrix product");
+    auto* packed = static_cast<float*>(workspace);
+    parallel_blocks(ctx_, dims_.batch * panels_.count(), [&](int64_t task) {
+      const int64_t n = task / panels_.count(), panel = task % panels_.count();
+      const auto pack = dims_.transpose_b ? pack_panel_transposed : pack_panel;
+      pack(panels_, panel, b + n * dims_.k * dims_.n, packed + n * panels_.floats());
+    });
+    parallel_tasks(ctx_, dims_.batch * blocks_, [&](int64_t task, int64_t thread) {
+      const int64_t n = task / blocks_;
+      const Range rows = block_range(task % blocks_, kBlock, dims_.m);
+      const float* left = a + n * dims_.m * dims_.k;
+      if (dims_.transpose_a) {
+        float* turned = packed + dims_.batch * panels_.floats() + thread * kBlock * dims_.k;
+        for (int64_t k = 0; k < dims_.k; ++k) {
+          for (int64_t r = rows.begin; r < rows.end; ++r) {
+            turned[(r - rows.begin) * dims_.k + k] = left[k * dims_.m + r];
+          }
+        }
+        left = turned;
+      } else {
+        left += rows.begin * dims_.k;
+      }
+      multiply({left, dims_.k, rows.end - rows.begin, factor_, c + (n * dims_.m + rows.begin) * dims_.n, dims_.n},
+               panels_, packed + n * panels_.floats());
+    });
   }
 
  private:
-  Execution run_;
-  size_t a_ = 0, b_ = 0, c_ = 0, scratch_ = 0;
-  int64_t scratch_bytes_ = 0;
+  static constexpr int64_t kBlock = 32;  // rows of a task
+
+  CpuContext ctx_;
+  MatmulDims dims_;
+  Panels panels_;
+  int64_t blocks_;
+  float factor_[kBlock];
 };
 
 }  // namespace
 }  // namespace cpu
 
 std::shared_ptr<cpu::Matmul> prepare_matmul(CpuContext& ctx, const MatmulDims& dims) {
-  const cpu::ThreadCount scope(ctx.threads);
-  const auto doing = [&] {
-    return fmt::format("preparing {} matrix products [{},{}] x [{},{}]", dims.batch, dims.m, dims.k, dims.k, dims.n);
-  };
-  return cpu::onednn_call(doing, [&] {
-    using cpu::float_desc;
-    using cpu::tag;
-    dnnl::post_ops ops;
-    if (dims.scale != 1.0f) cpu::append_scale(ops, dims.scale);
-    const auto a = float_desc({dims.batch, dims.m, dims.k}, dims.transpose_a ? tag::acb : tag::abc);
-    const auto b = float_desc({dims.batch, dims.k, dims.n}, dims.transpose_b ? tag::acb : tag::abc);
-    const auto c = float_desc({dims.batch, dims.m, dims.n}, tag::abc);
-    return std::make_shared<cpu::OneDnnMatmul>(ctx, cpu::describe_matmul(*ctx.onednn, a, b, c, cpu::attributes(ops)));
-  });
+  return std::make_shared<cpu::PanelMatmul>(ctx, dims);
 }
 
 }  // namespace psanet::kernels

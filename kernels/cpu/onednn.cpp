@@ -132,17 +132,8 @@ dnnl::convolution_backward_weights::primitive_desc describe_backward_weights(
           attr};
 }
 
-dnnl::matmul::primitive_desc describe_matmul(const OneDnn& onednn, const dnnl::memory::desc& a,
-                                             const dnnl::memory::desc& b, const dnnl::memory::desc& c,
-                                             const dnnl::primitive_attr& attr) {
-  return {onednn.engine, a, b, c, attr};
-}
-
 void append_relu(dnnl::post_ops& ops) {
   ops.append_eltwise(algorithm::eltwise_relu, 0.0f, 0.0f);
-}
-void append_scale(dnnl::post_ops& ops, float factor) {
-  ops.append_eltwise(algorithm::eltwise_linear, factor, 0.0f);
 }
 
 #else
@@ -171,17 +162,8 @@ dnnl::convolution_backward_weights::primitive_desc describe_backward_weights(
   return {desc, attr, onednn.engine, forward};
 }
 
-dnnl::matmul::primitive_desc describe_matmul(const OneDnn& onednn, const dnnl::memory::desc& a,
-                                             const dnnl::memory::desc& b, const dnnl::memory::desc& c,
-                                             const dnnl::primitive_attr& attr) {
-  return {dnnl::matmul::desc(a, b, c), attr, onednn.engine};
-}
-
 void append_relu(dnnl::post_ops& ops) {
   ops.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
-}
-void append_scale(dnnl::post_ops& ops, float factor) {
-  ops.append_eltwise(1.0f, algorithm::eltwise_linear, factor, 0.0f);
 }
 
 #endif

@@ -79,12 +79,8 @@ dnnl::convolution_backward_data::primitive_desc describe_backward_data(
 dnnl::convolution_backward_weights::primitive_desc describe_backward_weights(
     const OneDnn& onednn, const ConvolutionDesc& conv, const dnnl::primitive_attr& attr,
     const dnnl::convolution_forward::primitive_desc& forward);
-dnnl::matmul::primitive_desc describe_matmul(const OneDnn& onednn, const dnnl::memory::desc& a,
-                                             const dnnl::memory::desc& b, const dnnl::memory::desc& c,
-                                             const dnnl::primitive_attr& attr);
 
 void append_relu(dnnl::post_ops& ops);
-void append_scale(dnnl::post_ops& ops, float factor);
 
 /// Scratch memory is ours to give: nothing is allocated while running.
 dnnl::primitive_attr attributes(const dnnl::post_ops& ops = {});

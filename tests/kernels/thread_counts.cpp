@@ -3,6 +3,7 @@
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/loss.h"
+#include "kernels/matmul.h"
 #include "kernels/pool.h"
 #include "kernels/psa.h"
 #include "kernels/sgd.h"
@@ -63,6 +64,20 @@ TEST_CASE("resize + cross entropy has the same bits for every number of threads"
       resize_cross_entropy(ctx, dims, 255, logits.data(), label.data(), &sums[0], &sums[1], d_logits.data(), workspace);
       CHECK(sums[1] == static_cast<float>(std::count_if(label.begin(), label.end(), [](int l) { return l < 255; })));
       return join({sums, d_logits});
+    });
+  }
+}
+
+TEST_CASE("matrix products have the same bits for every number of threads") {
+  for (const bool transposed : {false, true}) {
+    const MatmulDims dims{2, 95, 70, 700, transposed, transposed, 0.3f};
+    const Floats a = numbers(dims.batch * dims.m * dims.k, 1), b = numbers(dims.batch * dims.k * dims.n, 2);
+    check_threads([&](CpuContext& ctx) {
+      Floats c(static_cast<size_t>(dims.batch * dims.m * dims.n));
+      const auto matmul = prepare_matmul(ctx, dims);
+      const Workspace workspace(ctx, matmul->workspace_bytes());
+      matmul->run(a.data(), b.data(), c.data(), workspace);
+      return c;
     });
   }
 }
