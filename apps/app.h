@@ -20,8 +20,7 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  /// `name` as "--data-root", or without dashes for a positional argument. The variable's value is the default; with
-  /// `show_default` --help prints it.
+  /// `name` as "--data-root", or without dashes for a positional argument. The variable's value is the default.
   void option(const std::string& name, std::string& value, const std::string& help);
   void option(const std::string& name, std::filesystem::path& value, const std::string& help);
   void option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least = 0);

@@ -67,10 +67,9 @@ Network::Network(const NetworkOptions& options, int threads)
     : recipe(recipe_of(options)),
       dataset(data::load_dataset(recipe.dataset)),
       model(read_recipe_model(recipe, dataset)),
+      evaluation(model.build({layers::Mode::eval, recipe.evaluation.batch})),
       device(Device::cpu(threads)),
       parameters(device),
-      predictor(device, model.build({layers::Mode::eval, recipe.evaluation.batch}),
-                loaded(parameters, model.build({layers::Mode::eval, recipe.evaluation.batch}), recipe.weights),
-                recipe.evaluation.protocol()) {}
+      predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights), recipe.evaluation.protocol()) {}
 
 }  // namespace psanet::apps

@@ -25,6 +25,7 @@ struct Network {
   Recipe recipe;  // of the run folder, with the options applied
   data::Dataset dataset;
   models::Model model;
+  Graph evaluation;
   Device device;
   Parameters parameters;
   models::Predictor predictor;
