@@ -1,14 +1,24 @@
 // Where kernels run. A context is passed to every kernel; overloads on its type choose the backend at compile time.
+//
+// What holds for every CUDA overload: it is asynchronous (one stream; synchronize() waits), its pointers are device
+// memory, and it may be captured into a Recording. T is the type that activations are stored as, float or bf16;
+// arithmetic, statistics, losses and gradients of parameters are float in both cases.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "kernels/bf16.h"
 
 namespace psanet::kernels {
 
 namespace cpu {
 struct OneDnn;  // oneDNN's engine and stream, defined in kernels/cpu/onednn.h
+}
+namespace cuda {
+struct Runtime;  // stream, scratch memory, vendor handles, defined in kernels/cuda/runtime.h
 }
 
 /// The processor: `threads` OpenMP threads, oneDNN for convolutions and matrix products.
@@ -22,5 +32,26 @@ struct CpuContext {
 
 /// One line for reports: processor name, threads, instruction set and library versions.
 std::string describe(const CpuContext& ctx);
+
+/// What float32 matrix products and convolutions may do on a GPU.
+enum class Float32Math : uint8_t { ieee, tf32 };
+
+/// One NVIDIA GPU: a stream, cuDNN for convolutions, cuBLASLt for matrix products, our own kernels for the rest.
+struct CudaContext {
+  /// Throws DeviceError, saying what is missing, if there is no driver or no such device.
+  explicit CudaContext(int device = 0, Float32Math math = Float32Math::ieee);
+
+  int device;
+  Float32Math math;
+  std::shared_ptr<cuda::Runtime> runtime;
+};
+
+/// Name of the GPU, compute capability, memory, driver and library versions.
+std::string describe(const CudaContext& ctx);
+
+/// Number of GPUs that can be used: 0 without a driver (no error).
+int cuda_device_count();
+/// Why cuda_device_count() is 0, in the driver's words; empty if it is not.
+std::string why_no_cuda_device();
 
 }  // namespace psanet::kernels

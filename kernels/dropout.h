@@ -14,8 +14,11 @@ struct DropoutDims {
 /// 4x32-10), the same on every backend: element i is kept when the first 24 bits of Philox(counter = (i, 0, step low,
 /// step high), key = low and high word of seed xor salt), as a number in [0, 1), are >= p.
 void dropout_factors(CpuContext& ctx, const DropoutDims& dims, uint64_t salt, const int64_t* counter, float* factor);
+void dropout_factors(CudaContext& ctx, const DropoutDims& dims, uint64_t salt, const int64_t* counter, float* factor);
 
 /// y [N, positions, C] = x * factor [N, C]; also its own gradient. y may be x.
 void channel_scale(CpuContext& ctx, const DropoutDims& dims, const float* x, const float* factor, float* y);
+template <class T>
+void channel_scale(CudaContext& ctx, const DropoutDims& dims, const T* x, const float* factor, T* y);
 
 }  // namespace psanet::kernels

@@ -13,10 +13,16 @@ namespace psanet::kernels {
 void resize_cross_entropy(CpuContext& ctx, const ResizeDims& dims, int ignore, const float* logits,
                           const uint8_t* label, float* loss_sum, float* valid, float* d_logits, void* workspace);
 int64_t resize_cross_entropy_workspace_bytes(const CpuContext& ctx, const ResizeDims& dims);
+template <class T>
+void resize_cross_entropy(CudaContext& ctx, const ResizeDims& dims, int ignore, const T* logits, const uint8_t* label,
+                          float* loss_sum, float* valid, T* d_logits, void* workspace);
+int64_t resize_cross_entropy_workspace_bytes(const CudaContext& ctx, const ResizeDims& dims);
 
 /// counts [C, C] int64, row = truth, column = prediction, are ADDED to; pixels with truth `ignore` or >= C are left
 /// out.
 void confusion_counts(CpuContext& ctx, int64_t pixels, int64_t classes, int ignore, const uint8_t* prediction,
+                      const uint8_t* truth, int64_t* counts);
+void confusion_counts(CudaContext& ctx, int64_t pixels, int64_t classes, int ignore, const uint8_t* prediction,
                       const uint8_t* truth, int64_t* counts);
 
 }  // namespace psanet::kernels

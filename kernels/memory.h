@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "kernels/context.h"
 
@@ -13,17 +14,43 @@ inline constexpr int64_t kAlignment_bytes = 64;
 
 /// 64-byte aligned device memory; throws DeviceError when there is none left. bytes may be 0.
 void* allocate(CpuContext& ctx, int64_t bytes);
+void* allocate(CudaContext& ctx, int64_t bytes);
 void release(CpuContext& ctx, void* memory) noexcept;
+void release(CudaContext& ctx, void* memory) noexcept;
 
 void fill_zero(CpuContext& ctx, void* memory, int64_t bytes);
 void copy_on_device(CpuContext& ctx, void* to, const void* from, int64_t bytes);
 void copy_to_device(CpuContext& ctx, void* to, const void* from_host, int64_t bytes);
 void copy_to_host(CpuContext& ctx, void* to_host, const void* from, int64_t bytes);
 
+void fill_zero(CudaContext& ctx, void* memory, int64_t bytes);
+void copy_on_device(CudaContext& ctx, void* to, const void* from, int64_t bytes);
+/// from_host may be changed as soon as this returns.
+void copy_to_device(CudaContext& ctx, void* to, const void* from_host, int64_t bytes);
+/// Waits for everything launched before it.
+void copy_to_host(CudaContext& ctx, void* to_host, const void* from, int64_t bytes);
+
 /// Waits until everything launched on the context is done.
 void synchronize(CpuContext& ctx);
+void synchronize(CudaContext& ctx);
 
 /// Index of the first value that is NaN or infinite, or -1. x [elements]
 int64_t first_non_finite(CpuContext& ctx, int64_t elements, const float* x);
+template <class T>
+int64_t first_non_finite(CudaContext& ctx, int64_t elements, const T* x);
+
+/// Everything that was launched on a context between begin_recording() and end_recording(), to be launched again as one
+/// (a CUDA graph). Null where a backend has no such thing: its launches are its own recording.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay() = 0;
+  /// Kernels, copies and clears in it.
+  virtual int64_t launches() const = 0;
+};
+void begin_recording(CpuContext& ctx);
+void begin_recording(CudaContext& ctx);
+std::unique_ptr<Recording> end_recording(CpuContext& ctx);
+std::unique_ptr<Recording> end_recording(CudaContext& ctx);
 
 }  // namespace psanet::kernels

@@ -19,13 +19,9 @@ struct PsaDims {
   int64_t logit_channels() const { return compact ? positions() : mask_h * mask_w; }
 };
 
-namespace cpu {
 /// Scratch bytes of forward and backward.
 int64_t psa_workspace_bytes(const CpuContext& ctx, const PsaDims& dims);
-}  // namespace cpu
-inline int64_t psa_workspace_bytes(const CpuContext& ctx, const PsaDims& dims) {
-  return cpu::psa_workspace_bytes(ctx, dims);
-}
+int64_t psa_workspace_bytes(const CudaContext& ctx, const PsaDims& dims);
 
 /// out [N,H,W,C] = scale * sum over sources j of weight[i, j] * value[j].
 /// value [N,H,W,C], logits [N,H,W,logit_channels]; statistics [N, H*W, 2] = (largest logit, sum of exp(logit -
@@ -37,5 +33,12 @@ void psa_forward(CpuContext& ctx, const PsaDims& dims, const float* value, const
 /// d_value and d_logits (entries that are never read get 0) from d_out; the [H*W, H*W] attention is never stored whole.
 void psa_backward(CpuContext& ctx, const PsaDims& dims, const float* value, const float* logits, const float* out,
                   const float* statistics, const float* d_out, float* d_value, float* d_logits, void* workspace);
+
+template <class T>
+void psa_forward(CudaContext& ctx, const PsaDims& dims, const T* value, const T* logits, T* out, float* statistics,
+                 void* workspace);
+template <class T>
+void psa_backward(CudaContext& ctx, const PsaDims& dims, const T* value, const T* logits, const T* out,
+                  const float* statistics, const T* d_out, T* d_value, T* d_logits, void* workspace);
 
 }  // namespace psanet::kernels

@@ -14,11 +14,17 @@ struct ResizeDims {
 
 /// y [N,OH,OW,C] from x [N,H,W,C].
 void resize_forward(CpuContext& ctx, const ResizeDims& dims, const float* x, float* y);
+template <class T>
+void resize_forward(CudaContext& ctx, const ResizeDims& dims, const T* x, T* y);
 /// d_x [N,H,W,C], gathered in output order: no atomics, the same bits whatever the number of threads.
 void resize_backward(CpuContext& ctx, const ResizeDims& dims, const float* d_y, float* d_x);
+template <class T>
+void resize_backward(CudaContext& ctx, const ResizeDims& dims, const T* d_y, T* d_x);
 
 /// labels [N,OH,OW]: the class with the largest resized value (the first of equals), without storing the resized map.
 /// x [N,H,W,C], C <= 255.
 void resize_argmax(CpuContext& ctx, const ResizeDims& dims, const float* x, uint8_t* labels);
+template <class T>
+void resize_argmax(CudaContext& ctx, const ResizeDims& dims, const T* x, uint8_t* labels);
 
 }  // namespace psanet::kernels

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/require_float.h"
 #include "kernels/memory.h"
 
 namespace psanet::kernels {
@@ -94,9 +95,9 @@ class Forward final : public Conv2dForward {
 
   int64_t workspace_bytes() const override { return weights_bytes_ + scratch_bytes_; }
   int64_t packed_bytes() const override { return weights_bytes_; }
-  void pack(const float* w, void* packed) override { reorder_(w, packed); }
+  void pack(const void* w, void* packed) override { reorder_(w, packed); }
 
-  void run_packed(const float* x, const void* packed, const float* bias, const float* residual, float* y,
+  void run_packed(const void* x, const void* packed, const float* bias, const void* residual, void* y,
                   void* workspace) override {
     run_.set(x_, x);
     run_.set(w_, packed);
@@ -107,8 +108,7 @@ class Forward final : public Conv2dForward {
     run_.run("convolution");
   }
 
-  void run(const float* x, const float* w, const float* bias, const float* residual, float* y,
-           void* workspace) override {
+  void run(const void* x, const void* w, const float* bias, const void* residual, void* y, void* workspace) override {
     if (!same_order_) reorder_(w, workspace);
     run_packed(x, same_order_ ? w : workspace, bias, residual, y, workspace);
   }
@@ -138,7 +138,7 @@ class BackwardData final : public Conv2dBackwardData {
 
   int64_t workspace_bytes() const override { return weights_bytes_ + scratch_bytes_; }
 
-  void run(const float* d_y, const float* w, float* d_x, void* workspace) override {
+  void run(const void* d_y, const void* w, void* d_x, void* workspace) override {
     if (!same_order_) reorder_(w, workspace);
     run_.set(d_y_, d_y);
     run_.set(w_, same_order_ ? w : workspace);
@@ -172,7 +172,7 @@ class BackwardWeights final : public Conv2dBackwardWeights {
 
   int64_t workspace_bytes() const override { return weights_bytes_ + scratch_bytes_; }
 
-  void run(const float* x, const float* d_y, float* d_w, void* workspace) override {
+  void run(const void* x, const void* d_y, float* d_w, void* workspace) override {
     run_.set(x_, x);
     run_.set(d_y_, d_y);
     run_.set(d_w_, same_order_ ? d_w : workspace);
@@ -192,8 +192,9 @@ class BackwardWeights final : public Conv2dBackwardWeights {
 }  // namespace
 }  // namespace cpu
 
-std::shared_ptr<cpu::Conv2dForward> prepare_conv2d_forward(CpuContext& ctx, const Conv2dDims& dims,
-                                                           const Conv2dEpilogue& epilogue) {
+std::shared_ptr<Conv2dForward> prepare_conv2d_forward(CpuContext& ctx, const Conv2dDims& dims,
+                                                      const Conv2dEpilogue& epilogue) {
+  cpu::require_float(dims.scalar, "convolution");
   const cpu::ThreadCount scope(ctx.threads);
   return cpu::onednn_call([&] { return cpu::preparing("forward pass", dims); },
                           [&] {
@@ -206,7 +207,8 @@ std::shared_ptr<cpu::Conv2dForward> prepare_conv2d_forward(CpuContext& ctx, cons
                           });
 }
 
-std::shared_ptr<cpu::Conv2dBackwardData> prepare_conv2d_backward_data(CpuContext& ctx, const Conv2dDims& dims) {
+std::shared_ptr<Conv2dBackwardData> prepare_conv2d_backward_data(CpuContext& ctx, const Conv2dDims& dims) {
+  cpu::require_float(dims.scalar, "convolution");
   const cpu::ThreadCount scope(ctx.threads);
   return cpu::onednn_call([&] { return cpu::preparing("input gradient", dims); },
                           [&] {
@@ -217,7 +219,8 @@ std::shared_ptr<cpu::Conv2dBackwardData> prepare_conv2d_backward_data(CpuContext
                           });
 }
 
-std::shared_ptr<cpu::Conv2dBackwardWeights> prepare_conv2d_backward_weights(CpuContext& ctx, const Conv2dDims& dims) {
+std::shared_ptr<Conv2dBackwardWeights> prepare_conv2d_backward_weights(CpuContext& ctx, const Conv2dDims& dims) {
+  cpu::require_float(dims.scalar, "convolution");
   const cpu::ThreadCount scope(ctx.threads);
   return cpu::onednn_call([&] { return cpu::preparing("weight gradient", dims); },
                           [&] {

@@ -48,6 +48,18 @@ void divide_or_zero(CpuContext& ctx, int64_t elements, const float* a, const flo
   });
 }
 
+void cast(CpuContext& ctx, int64_t elements, const float* x, bf16* y) {
+  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) y[i] = to_bf16(x[i]);
+  });
+}
+
+void cast(CpuContext& ctx, int64_t elements, const bf16* x, float* y) {
+  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) y[i] = to_float(x[i]);
+  });
+}
+
 void bias_add(CpuContext& ctx, const BiasDims& dims, const float* x, const float* bias, float* y) {
   const int64_t channels = dims.channels;
   const int64_t step = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, channels));

@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/require_float.h"
 
 namespace psanet::kernels {
 
@@ -21,7 +22,10 @@ class PanelMatmul final : public Matmul {
     return (dims_.batch * panels_.floats() + turned) * static_cast<int64_t>(sizeof(float));
   }
 
-  void run(const float* a, const float* b, float* c, void* workspace) override {
+  void run(const void* a_matrix, const void* b_matrix, void* c_matrix, void* workspace) override {
+    const auto* a = static_cast<const float*>(a_matrix);
+    const auto* b = static_cast<const float*>(b_matrix);
+    auto* c = static_cast<float*>(c_matrix);
     auto* packed = static_cast<float*>(workspace);
     parallel_blocks(ctx_, dims_.batch * panels_.count(), [&](int64_t task) {
       const int64_t n = task / panels_.count(), panel = task % panels_.count();
@@ -61,7 +65,8 @@ class PanelMatmul final : public Matmul {
 }  // namespace
 }  // namespace cpu
 
-std::shared_ptr<cpu::Matmul> prepare_matmul(CpuContext& ctx, const MatmulDims& dims) {
+std::shared_ptr<Matmul> prepare_matmul(CpuContext& ctx, const MatmulDims& dims) {
+  cpu::require_float(dims.scalar, "matrix product");
   return std::make_shared<cpu::PanelMatmul>(ctx, dims);
 }
 

@@ -118,7 +118,7 @@ void target_terms(const PsaDims& dims, const Layout& layout, Range targets, cons
 
 }  // namespace
 
-int64_t cpu::psa_workspace_bytes(const CpuContext& ctx, const PsaDims& dims) {
+int64_t psa_workspace_bytes(const CpuContext& ctx, const PsaDims& dims) {
   return Layout(ctx, dims).floats() * static_cast<int64_t>(sizeof(float));
 }
 

@@ -20,6 +20,9 @@ void step(const SgdTensor& t, Range elements, float momentum, float rate) {
     v[i] = momentum * v[i] + (g[i] + decay * w[i]);
     w[i] -= rate * v[i];
   }
+  if (t.copy != nullptr) {
+    for (int64_t i = elements.begin; i < elements.end; ++i) t.copy[i] = to_bf16(w[i]);
+  }
 }
 
 }  // namespace

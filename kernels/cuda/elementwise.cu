@@ -1,0 +1,200 @@
+#include "kernels/cuda/columns.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/runtime.h"
+#include "kernels/elementwise.h"
+
+namespace psanet::kernels {
+
+namespace cuda {
+namespace {
+
+// Everything here moves bytes and computes next to nothing: 16-byte accesses, neighbouring threads on neighbouring
+// packs, each thread several packs apart by the size of the grid.
+
+/// y[i] = f(x[i]) or f(a[i], b[i]); the last few values, too few for a pack, go one by one.
+template <class T, class F, class... In>
+__global__ void map_kernel(int64_t elements, F f, T* y, const In*... in) {
+  constexpr int kN = kVector<T>;
+  const int64_t packs = elements / kN;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t p = first; p < packs; p += step) {
+    Pack<T, kN> result;
+    map_pack<kN>(f, result, load<kN>(in + p * kN)...);
+    store<kN>(y + p * kN, result);
+  }
+  for (int64_t i = packs * kN + first; i < elements; i += step) y[i] = rounded<T>(f(as_float(in[i])...));
+}
+
+template <int kN, class F, class T, class... In>
+__device__ __forceinline__ void map_pack(const F& f, Pack<T, kN>& result, const Pack<In, kN>&... in) {
+  PSANET_UNROLL
+  for (int i = 0; i < kN; ++i) result.v[i] = rounded<T>(f(as_float(in.v[i])...));
+}
+
+template <class T, class F, class... In>
+void map(CudaContext& ctx, int64_t elements, const F& f, T* y, const In*... in) {
+  if (elements == 0) return;
+  launch(ctx, map_kernel<T, F, In...>, loop_over(ctx, ceil_div(elements, kVector<T>)), elements, f, y, in...);
+}
+
+struct Relu {
+  __device__ float operator()(float x) const { return x < 0.0f ? 0.0f : x; }  // so written, NaN stays NaN
+};
+struct ReluGradient {
+  __device__ float operator()(float y, float d_y) const { return y > 0.0f ? d_y : 0.0f; }
+};
+struct Sum {
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+struct Times {
+  float factor;
+  __device__ float operator()(float x) const { return factor * x; }
+};
+struct TimesLoaded {
+  const float* factor;
+  __device__ float operator()(float x) const { return *factor * x; }
+};
+struct Quotient {
+  __device__ float operator()(float a, float b) const { return b == 0.0f ? 0.0f : a / b; }
+};
+
+template <class From, class To>
+__global__ void cast_kernel(int64_t elements, const From* x, To* y) {
+  constexpr int kN = 4;
+  const int64_t packs = elements / kN;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t p = first; p < packs; p += step) {
+    const Pack<From, kN> from = load<kN>(x + p * kN);
+    Pack<To, kN> to;
+    PSANET_UNROLL
+    for (int i = 0; i < kN; ++i) to.v[i] = rounded<To>(as_float(from.v[i]));
+    store<kN>(y + p * kN, to);
+  }
+  for (int64_t i = packs * kN + first; i < elements; i += step) y[i] = rounded<To>(as_float(x[i]));
+}
+
+template <class From, class To>
+void cast_any(CudaContext& ctx, int64_t elements, const From* x, To* y) {
+  if (elements == 0) return;
+  launch(ctx, cast_kernel<From, To>, loop_over(ctx, ceil_div(elements, 4)), elements, x, y);
+}
+
+template <class T, int kN>
+__global__ void bias_add_kernel(int64_t packs, int64_t channels, const T* x, const float* bias, T* y) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t p = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; p < packs; p += step) {
+    const int64_t c = p * kN % channels;
+    const Pack<T, kN> from = load<kN>(x + p * kN);
+    Pack<T, kN> to;
+    PSANET_UNROLL
+    for (int i = 0; i < kN; ++i) to.v[i] = rounded<T>(as_float(from.v[i]) + bias[c + i]);
+    store<kN>(y + p * kN, to);
+  }
+}
+
+/// Values of `Unit` bytes: runs of `inner` units for each of `outer` places.
+template <class Unit>
+__global__ void block_copy_kernel(int64_t outer, int64_t inner, int64_t source_stride, int64_t target_stride,
+                                  const Unit* source, Unit* target) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < outer * inner; i += step) {
+    const int64_t o = i / inner, at = i % inner;
+    target[o * target_stride + at] = source[o * source_stride + at];
+  }
+}
+
+struct alignas(16) Unit16 {
+  uint32_t words[4];
+};
+
+template <class Unit>
+bool copy_in_units_of(CudaContext& ctx, const BlockCopyDims& d, const char* source, char* target) {
+  const auto unit = static_cast<int64_t>(sizeof(Unit));
+  const int64_t inner_bytes = d.inner * d.value_bytes, source_bytes = d.source_stride * d.value_bytes,
+                target_bytes = d.target_stride * d.value_bytes;
+  if (inner_bytes % unit != 0 || source_bytes % unit != 0 || target_bytes % unit != 0 || !is_aligned(source, unit) ||
+      !is_aligned(target, unit)) {
+    return false;
+  }
+  launch(ctx, block_copy_kernel<Unit>, loop_over(ctx, d.outer * inner_bytes / unit), d.outer, inner_bytes / unit,
+         source_bytes / unit, target_bytes / unit, reinterpret_cast<const Unit*>(source),
+         reinterpret_cast<Unit*>(target));
+  return true;
+}
+
+}  // namespace
+}  // namespace cuda
+
+template <class T>
+void relu_forward(CudaContext& ctx, int64_t elements, const T* x, T* y) {
+  cuda::map(ctx, elements, cuda::Relu{}, y, x);
+}
+template <class T>
+void relu_backward(CudaContext& ctx, int64_t elements, const T* y, const T* d_y, T* d_x) {
+  cuda::map(ctx, elements, cuda::ReluGradient{}, d_x, y, d_y);
+}
+template <class T>
+void add(CudaContext& ctx, int64_t elements, const T* a, const T* b, T* y) {
+  cuda::map(ctx, elements, cuda::Sum{}, y, a, b);
+}
+template <class T>
+void scale(CudaContext& ctx, int64_t elements, float factor, const T* x, T* y) {
+  cuda::map(ctx, elements, cuda::Times{factor}, y, x);
+}
+template <class T>
+void scale_by(CudaContext& ctx, int64_t elements, const float* factor, const T* x, T* y) {
+  cuda::map(ctx, elements, cuda::TimesLoaded{factor}, y, x);
+}
+void divide_or_zero(CudaContext& ctx, int64_t elements, const float* a, const float* b, float* y) {
+  cuda::map(ctx, elements, cuda::Quotient{}, y, a, b);
+}
+
+void cast(CudaContext& ctx, int64_t elements, const float* x, bf16* y) {
+  cuda::cast_any(ctx, elements, x, y);
+}
+void cast(CudaContext& ctx, int64_t elements, const bf16* x, float* y) {
+  cuda::cast_any(ctx, elements, x, y);
+}
+
+template <class T>
+void bias_add(CudaContext& ctx, const BiasDims& dims, const T* x, const float* bias, T* y) {
+  using namespace cuda;
+  const int64_t elements = dims.rows * dims.channels;
+  if (elements == 0) return;
+  constexpr int kN = kVector<T>;
+  if (dims.channels % kN == 0) {
+    launch(ctx, bias_add_kernel<T, kN>, loop_over(ctx, elements / kN), elements / kN, dims.channels, x, bias, y);
+  } else {
+    launch(ctx, bias_add_kernel<T, 1>, loop_over(ctx, elements), elements, dims.channels, x, bias, y);
+  }
+}
+
+template <class T>
+void bias_backward(CudaContext& ctx, const BiasDims& dims, const T* d_y, float* d_bias) {
+  cuda::sum_columns(ctx, dims.rows, dims.channels, d_y, d_bias);
+}
+
+void block_copy(CudaContext& ctx, const BlockCopyDims& dims, const void* source, void* target) {
+  using namespace cuda;
+  if (dims.outer * dims.inner == 0) return;
+  const char* from = static_cast<const char*>(source) + dims.source_offset * dims.value_bytes;
+  char* to = static_cast<char*>(target) + dims.target_offset * dims.value_bytes;
+  copy_in_units_of<Unit16>(ctx, dims, from, to) || copy_in_units_of<uint32_t>(ctx, dims, from, to) ||
+      copy_in_units_of<uint16_t>(ctx, dims, from, to) || copy_in_units_of<uint8_t>(ctx, dims, from, to);
+}
+
+#define PSANET_INSTANTIATE(T)                                                        \
+  template void relu_forward(CudaContext&, int64_t, const T*, T*);                   \
+  template void relu_backward(CudaContext&, int64_t, const T*, const T*, T*);        \
+  template void add(CudaContext&, int64_t, const T*, const T*, T*);                  \
+  template void scale(CudaContext&, int64_t, float, const T*, T*);                   \
+  template void scale_by(CudaContext&, int64_t, const float*, const T*, T*);         \
+  template void bias_add(CudaContext&, const BiasDims&, const T*, const float*, T*); \
+  template void bias_backward(CudaContext&, const BiasDims&, const T*, float*);
+PSANET_INSTANTIATE(float)
+PSANET_INSTANTIATE(bf16)
+#undef PSANET_INSTANTIATE
+
+}  // namespace psanet::kernels

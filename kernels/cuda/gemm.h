@@ -1,0 +1,37 @@
+// Matrix products with leading dimensions and strides, through cuBLASLt (gemm.cpp); the one door to it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "kernels/context.h"
+
+namespace psanet::kernels::cuda {
+
+/// c [m, n] = scale * op(a) op(b) + beta * c for each of `batch` matrices, row-major. a is [m, k] or, transposed,
+/// [k, m]; b is [k, n] or [n, k]. Distances in values: from row to row (ld_*) and from matrix to matrix (stride_*; they
+/// may overlap in a and b).
+struct GemmDims {
+  int64_t m = 0, n = 0, k = 0, batch = 1;
+  bool transpose_a = false, transpose_b = false;
+  int64_t ld_a = 0, ld_b = 0, ld_c = 0;
+  int64_t stride_a = 0, stride_b = 0, stride_c = 0;
+  Scalar in = Scalar::f32, out = Scalar::f32;  // of a and b; of c
+  float scale = 1.0f, beta = 0.0f;
+};
+
+class Gemm {
+ public:
+  virtual ~Gemm() = default;
+  virtual int64_t workspace_bytes() const = 0;
+  /// Asynchronous; workspace as big as asked for.
+  virtual void run(const void* a, const void* b, void* c, void* workspace) = 0;
+};
+
+/// Alignments are read off the dimensions: every pointer must be a multiple of 16 bytes.
+std::shared_ptr<Gemm> prepare_gemm(CudaContext& ctx, const GemmDims& dims);
+
+/// "cuBLASLt 13.0.1, cuDNN 9.x" for reports.
+std::string vendor_versions();
+
+}  // namespace psanet::kernels::cuda

@@ -1,0 +1,98 @@
+#include "kernels/memory.h"
+
+#include <fmt/format.h>
+
+#include "kernels/cuda/runtime.h"
+
+namespace psanet::kernels {
+
+void* allocate(CudaContext& ctx, int64_t bytes) {
+  PSANET_CUDA_CHECK(cudaSetDevice(ctx.device));
+  void* memory = nullptr;
+  const cudaError_t result = cudaMalloc(&memory, static_cast<size_t>(std::max<int64_t>(bytes, kAlignment_bytes)));
+  if (result != cudaSuccess) {
+    cudaGetLastError();
+    size_t free_bytes = 0, total_bytes = 0;
+    cudaMemGetInfo(&free_bytes, &total_bytes);
+    constexpr double kGiB = 1 << 30;
+    throw DeviceError(fmt::format(
+        "allocating {} bytes ({:.1f} GiB) on CUDA device {}: {}; {:.1f} of {:.1f} GiB are free; use a smaller batch or "
+        "crop",
+        bytes, static_cast<double>(bytes) / kGiB, ctx.device, cudaGetErrorString(result),
+        static_cast<double>(free_bytes) / kGiB, static_cast<double>(total_bytes) / kGiB));
+  }
+  return memory;
+}
+
+void release(CudaContext& ctx, void* memory) noexcept {
+  cudaStreamSynchronize(ctx.runtime->stream);
+  cudaFree(memory);
+}
+
+void fill_zero(CudaContext& ctx, void* memory, int64_t bytes) {
+  PSANET_CUDA_CHECK(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), ctx.runtime->stream));
+}
+
+namespace {
+void copy(CudaContext& ctx, void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
+  PSANET_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, ctx.runtime->stream));
+}
+}  // namespace
+
+void copy_on_device(CudaContext& ctx, void* to, const void* from, int64_t bytes) {
+  copy(ctx, to, from, bytes, cudaMemcpyDeviceToDevice);
+}
+
+// From pageable memory: the driver has taken its copy when the call returns.
+void copy_to_device(CudaContext& ctx, void* to, const void* from_host, int64_t bytes) {
+  copy(ctx, to, from_host, bytes, cudaMemcpyHostToDevice);
+}
+
+void copy_to_host(CudaContext& ctx, void* to_host, const void* from, int64_t bytes) {
+  copy(ctx, to_host, from, bytes, cudaMemcpyDeviceToHost);
+  synchronize(ctx);
+}
+
+void synchronize(CudaContext& ctx) {
+  PSANET_CUDA_CHECK(cudaStreamSynchronize(ctx.runtime->stream));
+}
+
+namespace cuda {
+namespace {
+
+class GraphRecording final : public Recording {
+ public:
+  GraphRecording(CudaContext& ctx, cudaGraph_t graph) : ctx_(ctx) {
+    size_t nodes = 0;
+    const cudaError_t counted = cudaGraphGetNodes(graph, nullptr, &nodes);
+    const cudaError_t made = cudaGraphInstantiate(&executable_, graph, 0);
+    cudaGraphDestroy(graph);
+    PSANET_CUDA_CHECK(counted);
+    PSANET_CUDA_CHECK(made);
+    launches_ = static_cast<int64_t>(nodes);
+  }
+  ~GraphRecording() override { cudaGraphExecDestroy(executable_); }
+
+  void replay() override { PSANET_CUDA_CHECK(cudaGraphLaunch(executable_, ctx_.runtime->stream)); }
+  int64_t launches() const override { return launches_; }
+
+ private:
+  CudaContext ctx_;
+  cudaGraphExec_t executable_ = nullptr;
+  int64_t launches_ = 0;
+};
+
+}  // namespace
+}  // namespace cuda
+
+void begin_recording(CudaContext& ctx) {
+  PSANET_CUDA_CHECK(cudaStreamBeginCapture(ctx.runtime->stream, cudaStreamCaptureModeThreadLocal));
+}
+
+std::unique_ptr<Recording> end_recording(CudaContext& ctx) {
+  cudaGraph_t graph = nullptr;
+  PSANET_CUDA_CHECK(cudaStreamEndCapture(ctx.runtime->stream, &graph));
+  return std::make_unique<cuda::GraphRecording>(ctx, graph);
+}
+
+}  // namespace psanet::kernels

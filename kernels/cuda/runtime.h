@@ -1,0 +1,96 @@
+// What a CudaContext holds, the one macro that checks CUDA calls, and how kernels are launched.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "kernels/context.h"
+#include "kernels/cuda/portable.h"
+#include "kernels/error.h"
+
+namespace psanet::kernels::cuda {
+
+/// One stream: work is done in the order of the calls, so one scratch buffer serves all kernels.
+struct Runtime {
+  cudaStream_t stream = nullptr;
+  int multiprocessors = 1;
+  int device = 0;
+  std::string name;
+
+  /// For partial sums within one kernel call.
+  void* scratch = nullptr;
+  int64_t scratch_bytes = 0;
+
+  /// Handles of vendor libraries, owned here so that they die before the stream.
+  std::shared_ptr<void> gemm_library, convolution_library;
+
+  Runtime() = default;
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+};
+
+inline constexpr int64_t kScratch_bytes = int64_t{64} << 20;
+
+/// Throws DeviceError "<what>: <the driver's words>" unless the call succeeded.
+void check(cudaError_t result, const char* what, const char* file, int line);
+#define PSANET_CUDA_CHECK(call) ::psanet::kernels::cuda::check(call, #call, __FILE__, __LINE__)
+
+/// Scratch memory for `count` values of T; throws std::logic_error if there is not that much (a kernel must size its
+/// grid by it).
+template <class T>
+T* scratch(CudaContext& ctx, int64_t count) {
+  if (count * static_cast<int64_t>(sizeof(T)) > ctx.runtime->scratch_bytes) {
+    throw std::logic_error("a CUDA kernel wants " + std::to_string(count * static_cast<int64_t>(sizeof(T))) +
+                           " bytes of scratch memory, the context has " + std::to_string(ctx.runtime->scratch_bytes));
+  }
+  return static_cast<T*>(ctx.runtime->scratch);
+}
+
+struct LaunchDims {
+  dim3 grid, block;
+  int64_t shared_bytes = 0;  // dynamic
+};
+
+/// launch(ctx, kernel, {grid, block}, arguments...): every argument is converted to the kernel's own parameter type.
+template <class... P, class... A>
+void launch(CudaContext& ctx, void (*kernel)(P...), const LaunchDims& dims, A&&... arguments) {
+  static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
+  const auto shared_bytes = static_cast<size_t>(dims.shared_bytes);
+  if (shared_bytes > 48 << 10) {  // beyond that a kernel must ask
+    PSANET_CUDA_CHECK(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)));
+  }
+#ifdef PSANET_CUDA_EMULATED
+  cuda_emulator::launch(kernel, dims.grid, dims.block, shared_bytes, ctx.runtime->stream,
+                        std::forward<A>(arguments)...);
+#else
+  std::tuple<std::remove_const_t<P>...> values(static_cast<P>(arguments)...);
+  std::apply(
+      [&](auto&... value) {
+        void* pointers[] = {static_cast<void*>(&value)..., nullptr};
+        PSANET_CUDA_CHECK(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dims.grid, dims.block, pointers,
+                                           shared_bytes, ctx.runtime->stream));
+      },
+      values);
+#endif
+}
+
+inline int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/// A grid for a loop `for (i = first; i < count; i += all threads)` over `count` items: enough blocks to fill the GPU.
+inline LaunchDims loop_over(const CudaContext& ctx, int64_t count, int threads = 256) {
+  const int64_t enough = int64_t{8} * ctx.runtime->multiprocessors * (1024 / threads > 2 ? 2 : 1);
+  const int64_t blocks = std::clamp<int64_t>(ceil_div(count, threads), 1, enough);
+  return {dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads))};
+}
+
+inline bool is_aligned(const void* p, int64_t bytes) {
+  return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(bytes) == 0;
+}
+
+}  // namespace psanet::kernels::cuda
