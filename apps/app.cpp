@@ -51,8 +51,16 @@ void App::require(const std::string& name) {
   impl_->cli.get_option(name)->required();
 }
 
-void App::add_threads() {
-  option("--threads", threads_, "processor threads (0: all that the process may use)");
+Device DeviceChoice::open() const {
+  return Device::named(device, precision.empty() ? Precision::fp32 : precision_named(precision),
+                       static_cast<int>(threads));
+}
+
+void App::add_device(const std::string& default_device) {
+  device_.device = default_device;
+  option("--device", device_.device, "auto (a GPU if there is one), cpu, cuda or cuda:N");
+  option("--precision", device_.precision, "fp32, tf32 or bf16 (the last two on GPUs; default: the recipe's, or fp32)");
+  option("--threads", device_.threads, "processor threads (0: all that the process may use)");
 }
 
 namespace {

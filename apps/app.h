@@ -7,10 +7,20 @@
 #include <string>
 #include <vector>
 
+#include "engine/device.h"
+
 namespace psanet::apps {
 
 /// Exit codes, printed by every --help.
 enum ExitCode : int { kOk = 0, kInternal = 1, kUsage = 2, kData = 3, kWeights = 4, kDevice = 5 };
+
+/// Where a program computes, and in what.
+struct DeviceChoice {
+  std::string device = "auto", precision;  // an empty precision: the recipe's, or else fp32
+  int64_t threads = 0;
+  /// ConfigError or DeviceError if there is no such device.
+  Device open() const;
+};
 
 /// A program's command line. (CLI11 behind a door: its header is the slowest of all to compile.)
 class App {
@@ -33,9 +43,9 @@ class App {
   /// The option of that name must be given.
   void require(const std::string& name);
 
-  /// --threads, which every program that computes has.
-  void add_threads();
-  int threads() const { return static_cast<int>(threads_); }
+  /// --device, --precision and --threads, which every program that computes has.
+  void add_device(const std::string& default_device = "auto");
+  const DeviceChoice& device() const { return device_; }
 
   /// Parses the command line, runs `body`, and turns errors into one line on standard error and an exit code.
   int run(int argc, char** argv, const std::function<void()>& body);
@@ -43,7 +53,7 @@ class App {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
-  int64_t threads_ = 0;
+  DeviceChoice device_;
 };
 
 }  // namespace psanet::apps

@@ -52,17 +52,19 @@ void find_peaks(const models::Model& model, const Program& program, std::map<std
 }  // namespace
 
 std::string model_report(const std::string& name, const std::vector<std::string>& settings, int64_t batch,
-                         int threads) {
+                         const DeviceChoice& choice) {
   nlohmann::json lets = nlohmann::json::object();
   for (const std::string& setting : settings) models::add_setting(lets, setting);
   const models::Model model = models::read_model(name, lets);
-  Device device = Device::cpu(threads);
+  Device device = choice.open();
   const Graph train = model.build({layers::Mode::train, batch});
   models::TrainingOptions options;
   options.aux_weight = model.aux_weight;
+  options.precision = device.precision();
   Parameters train_parameters(device), eval_parameters(device);
-  const Program evaluation(device, layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch})),
-                           eval_parameters);
+  const Program evaluation(
+      device, layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device.precision()),
+      eval_parameters);
   const Program training(device, models::training_step(train, options), train_parameters);
 
   std::map<std::string, Part> parts;
@@ -104,10 +106,11 @@ std::string model_report(const std::string& name, const std::vector<std::string>
   return text;
 }
 
-std::string build_report(int threads) {
-  const Device device = Device::cpu(threads);
-  return fmt::format("psanet {} ({}), compiler {}\nbackends: cpu\ndevice: {}\nmodels: {}\n", PSANET_VERSION,
-                     PSANET_BUILD_TYPE, __VERSION__, device.describe(), fmt::join(models::our_models(), " "));
+std::string build_report(const DeviceChoice& choice) {
+  const Device device = choice.open();
+  return fmt::format("psanet {} ({}), compiler {}\nbackends: {}\ndevice: {}\nmodels: {}\n", PSANET_VERSION,
+                     PSANET_BUILD_TYPE, __VERSION__, Device::backends(), device.describe(),
+                     fmt::join(models::our_models(), " "));
 }
 
 }  // namespace psanet::apps

@@ -18,7 +18,7 @@ void NetworkOptions::add_to(App& app, const std::string& run_option) {
   app.option("--base-size", base_size, "long side of the image at scale 1 (0: as the image)");
   app.option("--batch", batch, "windows at a time; results do not depend on it", 1);
   app.flag("--no-mirror", no_mirror, "no averaging with the mirror image");
-  app.add_threads();
+  app.add_device();
 }
 
 namespace {
@@ -50,6 +50,13 @@ Recipe recipe_of(const NetworkOptions& o) {
   return recipe;
 }
 
+/// The command line's precision, or else the one that the network was trained in, where the device can.
+DeviceChoice with_precision_of(const Recipe& recipe, DeviceChoice choice) {
+  const bool on_cpu = choice.device == "cpu" || (choice.device == "auto" && !Device::has_gpu());
+  if (choice.precision.empty() && !on_cpu) choice.precision = name(recipe.precision);
+  return choice;
+}
+
 /// Reads the weights before memory is taken for anything else.
 Parameters& loaded(Parameters& parameters, const Graph& graph, const std::string& file) {
   const Safetensors weights = read_safetensors(file);
@@ -63,12 +70,12 @@ Parameters& loaded(Parameters& parameters, const Graph& graph, const std::string
 
 }  // namespace
 
-Network::Network(const NetworkOptions& options, int threads)
+Network::Network(const NetworkOptions& options, const DeviceChoice& choice)
     : recipe(recipe_of(options)),
       dataset(data::load_dataset(recipe.dataset)),
       model(read_recipe_model(recipe, dataset)),
       evaluation(model.build({layers::Mode::eval, recipe.evaluation.batch})),
-      device(Device::cpu(threads)),
+      device(with_precision_of(recipe, choice).open()),
       parameters(device),
       predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights), recipe.evaluation.protocol()) {}
 

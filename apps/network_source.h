@@ -20,7 +20,7 @@ struct NetworkOptions {
 
 /// A network with its weights, ready to predict.
 struct Network {
-  Network(const NetworkOptions& options, int threads);
+  Network(const NetworkOptions& options, const DeviceChoice& choice);
 
   Recipe recipe;  // of the run folder, with the options applied
   data::Dataset dataset;

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   app.option("--output", folder, "folder for metrics.json, classes.csv, confusion.csv (default: <run>/evaluation)");
   app.flag("--save-predictions", save_predictions, "also writes the label maps into <output>/predictions");
   return app.run(argc, argv, [&] {
-    apps::Network network(options, app.threads());
+    apps::Network network(options, app.device());
     if (split.empty()) split = network.recipe.val_split;
     const auto samples = data::read_list(network.dataset, network.recipe.data_root, split);
     if (folder.empty() && !options.run_folder.empty())

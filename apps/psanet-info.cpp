@@ -18,13 +18,13 @@ int main(int argc, char** argv) {
   app.option("--set", settings, "values of the model's `let`s: k=v");
   app.option("--batch", batch, "images at once", 1);
   app.flag("--document", document, "prints the reference of the model language (docs/model-json.md is made of it)");
-  app.add_threads();
+  app.add_device("cpu");
   return app.run(argc, argv, [&] {
     if (document) {
       fmt::print("{}", models::document_language());
       return;
     }
-    fmt::print("{}", model.empty() ? apps::build_report(app.threads())
-                                   : apps::model_report(model, settings, batch, app.threads()));
+    fmt::print("{}", model.empty() ? apps::build_report(app.device())
+                                   : apps::model_report(model, settings, batch, app.device()));
   });
 }

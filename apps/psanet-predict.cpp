@@ -27,13 +27,13 @@ int main(int argc, char** argv) {
     std::vector<apps::Network*> networks;
     std::vector<std::string> columns;
     if (compare.empty()) {
-      owned.push_back(std::make_unique<apps::Network>(options, app.threads()));
+      owned.push_back(std::make_unique<apps::Network>(options, app.device()));
       columns.emplace_back("prediction");
     }
     for (const std::string& run : compare) {
       apps::NetworkOptions one = options;
       one.run_folder = run;
-      owned.push_back(std::make_unique<apps::Network>(one, app.threads()));
+      owned.push_back(std::make_unique<apps::Network>(one, app.device()));
       columns.push_back(std::filesystem::path(run).filename().string());
     }
     for (const auto& network : owned) {

@@ -25,9 +25,9 @@ int main(int argc, char** argv) {
   app.option("--head-rate-factor", run.head_rate_factor, "factor on the rate outside the backbone");
   app.option("--seed", run.seed, "of initial values and dropout");
   app.flag("--trace", run.trace, "prints the run node by node");
-  app.add_threads();
+  app.add_device();
   return app.run(argc, argv, [&] {
-    run.threads = app.threads();
+    run.device = app.device();
     run.execute();
   });
 }

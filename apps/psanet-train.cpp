@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   app.flag("--resume", options.resume, "goes on where the run in the output folder stopped");
   app.option("--stop-after", options.stop_after, "saves and stops after this many iterations; --resume goes on");
   app.flag("--trace", options.trace, "prints the first step node by node: times, shapes, the first non-finite value");
-  app.add_threads();
+  app.add_device();
   return app.run(argc, argv, [&] {
     if (!data_root.empty()) overrides.push_back("data_root=\"" + data_root + "\"");
     if (!weights.empty()) overrides.push_back("weights=\"" + weights + "\"");
@@ -32,8 +32,11 @@ int main(int argc, char** argv) {
       file = apps::find_recipe(name);
     }
     if (options.run_folder.empty()) options.run_folder = std::filesystem::path("runs") / file.stem();
-    options.threads = app.threads();
-    apps::train(apps::read_recipe(file, overrides), options);
+    options.device = app.device();
+    if (!options.device.precision.empty()) overrides.push_back("precision=\"" + options.device.precision + "\"");
+    const apps::Recipe recipe = apps::read_recipe(file, overrides);
+    options.device.precision = psanet::name(recipe.precision);
+    apps::train(recipe, options);
     fmt::print("the run is in {}\n", options.run_folder.string());
   });
 }

@@ -46,6 +46,7 @@ void Recipe::fields(Fields& f) {
   f("weights", weights, "safetensors file to start from; empty: from scratch");
   f("batch", batch, "images of one step");
   f("iterations", iterations, "steps");
+  f("precision", precision, "of activations and convolutions: fp32, tf32 or bf16 (the last two on GPUs)");
   f("seed", seed, "of initial values, order, augmentation and dropout");
   f("workers", workers, "threads that prepare batches (the results do not depend on it)");
   f("cache_mb", cache_mb, "MiB of decoded images that are kept in memory");

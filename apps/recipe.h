@@ -8,6 +8,7 @@
 
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "engine/device.h"
 #include "engine/fields.h"
 #include "models/model_file.h"
 #include "models/prediction.h"
@@ -37,6 +38,7 @@ struct Recipe {
   std::string dataset, data_root, train_split = "train", val_split = "val";
   std::string weights;
   int64_t batch = 16, iterations = 0, seed = 1, workers = 2, cache_mb = 1024, save_every = 1000;
+  Precision precision = Precision::fp32;
   double base_rate = 0.01, power = 0.9, momentum = 0.9, weight_decay = 1e-4, head_rate_factor = 10;
   AugmentationRecipe augmentation;
   EvaluationRecipe evaluation;

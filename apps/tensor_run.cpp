@@ -103,12 +103,13 @@ void TensorRun::execute() const {
   const Inputs inputs = read_inputs(input, described);
   const bool training = gradients || steps > 0;
 
-  Device device = Device::cpu(threads);
-  Parameters parameters(device);
+  Device on = device.open();
+  Parameters parameters(on);
   const Graph train_graph = training ? described.build({layers::Mode::train, inputs.batch}) : Graph();
   if (training) parameters.add(train_graph, static_cast<uint64_t>(seed));
-  Program evaluation(device, layers::optimize_for_evaluation(described.build({layers::Mode::eval, inputs.batch})),
-                     parameters, static_cast<uint64_t>(seed));
+  Program evaluation(
+      on, layers::optimize_for_evaluation(described.build({layers::Mode::eval, inputs.batch}), on.precision()),
+      parameters, static_cast<uint64_t>(seed));
   if (!weights.empty()) {
     const LoadReport report = load_weights(parameters, read_safetensors(weights), weights.string(), false);
     if (!report.missing.empty()) {
@@ -135,12 +136,13 @@ void TensorRun::execute() const {
     }
     models::TrainingOptions options;
     options.aux_weight = described.aux_weight;
+    options.precision = on.precision();
     options.momentum = momentum;
     options.weight_decay = weight_decay;
     options.rate_factor = [&](const std::string& name) { return described.in_backbone(name) ? 1.0 : head_rate_factor; };
     const auto prepare = [&](bool update) {
       options.update = update;
-      auto program = std::make_unique<Program>(device, models::training_step(train_graph, options), parameters,
+      auto program = std::make_unique<Program>(on, models::training_step(train_graph, options), parameters,
                                                static_cast<uint64_t>(seed));
       program->input("image").set(inputs.image);
       program->input("label").set(inputs.label);

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/app.h"
+
 namespace psanet::apps {
 
 struct TensorRun {
@@ -14,7 +16,7 @@ struct TensorRun {
   bool gradients = false, trace = false;
   int64_t steps = 0, seed = 1;
   double base_rate = 0.01, momentum = 0.9, weight_decay = 1e-4, head_rate_factor = 10;
-  int threads = 0;
+  DeviceChoice device;
 
   /// Reads, computes, writes. Throws ConfigError, DataError (tensors that do not fit the model), WeightsError.
   void execute() const;

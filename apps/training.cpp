@@ -38,6 +38,7 @@ models::TrainingOptions step_options(const Recipe& recipe, const models::Model& 
   models::TrainingOptions options;
   options.aux_weight = model.aux_weight;
   options.ignore = data::kIgnore;
+  options.precision = recipe.precision;
   options.momentum = recipe.momentum;
   options.weight_decay = recipe.weight_decay;
   const double head = recipe.head_rate_factor;
@@ -71,7 +72,7 @@ class Run {
         train_samples_(data::read_list(dataset_, recipe.data_root, recipe.train_split)),
         val_samples_(recipe.val_split.empty() ? std::vector<data::Sample>{}
                                               : data::read_list(dataset_, recipe.data_root, recipe.val_split)),
-        device_(Device::cpu(options.threads)),
+        device_(options.device.open()),
         parameters_(device_),
         step_(device_,
               models::training_step(model_.build({layers::Mode::train, recipe.batch}), step_options(recipe, model_)),

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "apps/app.h"
 #include "apps/recipe.h"
 #include "data/metrics.h"
 
@@ -11,7 +12,7 @@ namespace psanet::apps {
 
 struct TrainingOptions {
   std::filesystem::path run_folder;
-  int threads = 0;
+  DeviceChoice device;
   bool resume = false;     // goes on from the folder's checkpoint
   bool trace = false;      // the first step runs node by node and is printed
   int64_t stop_after = 0;  // saves and stops after this many iterations of the schedule; 0: runs it all

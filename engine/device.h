@@ -1,18 +1,46 @@
 // A device: one of the kernel contexts. Above kernels/, only this file and device.cpp know which there are.
 #pragma once
 
+#include <span>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "kernels/context.h"
 
 namespace psanet {
 
+/// What activations and convolutions are computed in (docs/precision.md). Parameters, batch statistics, softmax and
+/// losses are float in all of them.
+enum class Precision : uint8_t {
+  fp32,  // IEEE float32
+  tf32,  // float32 tensors; a GPU's matrix units round their operands to 10 bits of mantissa
+  bf16   // activations and the operands of convolutions are bfloat16
+};
+
+/// "fp32", "tf32", "bf16", in the enum's order.
+std::span<const char* const> choices(Precision);
+inline const char* name(Precision precision) {
+  return choices(precision)[static_cast<size_t>(precision)];
+}
+/// ConfigError if there is none of that name.
+Precision precision_named(const std::string& name);
+
 /// Owns the context that everything of one process runs on. Neither copied nor moved: tensors and programs refer to it.
 class Device {
  public:
   /// The processor with `threads` threads (0: all that the process may use).
   static Device cpu(int threads = 0) { return Device(kernels::CpuContext(threads)); }
+  /// GPU number `index`. DeviceError if it is not there, or if this program was built without CUDA.
+  static Device cuda(int index = 0, Precision precision = Precision::fp32);
+  /// "auto" (the first GPU, or else the processor), "cpu", "cuda" or "cuda:1". ConfigError for anything else, and for a
+  /// precision that the device does not compute in.
+  static Device named(const std::string& name, Precision precision, int threads = 0);
+
+  /// Is there a GPU that this program can use?
+  static bool has_gpu();
+  /// What this program was built with: "cpu", "cpu, cuda".
+  static const char* backends();
 
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -24,12 +52,26 @@ class Device {
     return std::visit(std::forward<F>(f), context_);
   }
 
+  bool is_cpu() const { return std::holds_alternative<kernels::CpuContext>(context_); }
+  /// What programs for it are computed in: optimize_for_evaluation() and training_step() are told.
+  Precision precision() const { return precision_; }
   std::string describe() const;
 
- private:
+#ifdef PSANET_HAS_CUDA
+  using Context = std::variant<kernels::CpuContext, kernels::CudaContext>;
+#else
   using Context = std::variant<kernels::CpuContext>;
-  explicit Device(Context context) : context_(std::move(context)) {}
+#endif
+
+ private:
+  explicit Device(Context context, Precision precision = Precision::fp32)
+      : context_(std::move(context)), precision_(precision) {}
   Context context_;
+  Precision precision_;
 };
+
+/// Are there kernels for activations stored as T? The processor computes in float alone.
+template <class Ctx, class T>
+inline constexpr bool kComputesIn = !(std::is_same_v<Ctx, kernels::CpuContext> && std::is_same_v<T, kernels::bf16>);
 
 }  // namespace psanet

@@ -24,6 +24,9 @@ Value Graph::parameter(std::string name, Type type, Initializer initializer, Fil
 Value Graph::state(std::string name, Type type, Initializer initializer, FileLayout layout) {
   return source(std::move(name), std::move(type), {Source::Kind::state, initializer, layout});
 }
+Value Graph::derived(std::string name, Type type) {
+  return source(std::move(name), std::move(type), {Source::Kind::derived, {}, FileLayout::same});
+}
 Value Graph::constant(std::string name, Type type, double value) {
   return source(std::move(name), std::move(type),
                 {Source::Kind::constant, Initializer::constant(value), FileLayout::same});

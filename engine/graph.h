@@ -18,6 +18,7 @@ struct Source {
     input,      // set by the caller before a run: image, label, learning rate
     parameter,  // trained
     state,      // kept between runs but not trained: running statistics, momentum
+    derived,    // kept between runs and recomputed from parameters when those change from outside: bf16 copies
     constant    // the same number everywhere
   };
   Kind kind = Kind::input;
@@ -46,6 +47,7 @@ class Graph {
   Value input(std::string name, Type type);
   Value parameter(std::string name, Type type, Initializer initializer, FileLayout layout = FileLayout::same);
   Value state(std::string name, Type type, Initializer initializer, FileLayout layout = FileLayout::same);
+  Value derived(std::string name, Type type);
   Value constant(std::string name, Type type, double value);
 
   /// Adds a node; infers the types of its outputs. A ConfigError of the op gets the node's name in front.

@@ -18,6 +18,8 @@ struct Buffers {
   void* workspace = nullptr;   // scratch of this launch
   void* retained = nullptr;    // memory that keeps its content between runs
 
+  /// The address alone.
+  const void* raw(size_t i) const { return i < inputs.size() ? inputs[i] : nullptr; }
   template <class T = float>
   const T* in(size_t i) const {
     return i < inputs.size() ? static_cast<const T*>(inputs[i]) : nullptr;
@@ -68,13 +70,36 @@ class Lowering {
     return device_.visit([&](auto& ctx) -> Launch { return f(ctx); });
   }
 
+  /// f.operator()<T>(context) -> Launch, T being what values of `dtype` (f32 or bf16) are stored as.
+  template <class F>
+  Launch prepare_as(DType dtype, F&& f) {
+    return device_.visit([&](auto& ctx) -> Launch {
+      if (dtype != DType::bf16) return f.template operator()<float>(ctx);
+      if constexpr (kComputesIn<std::remove_reference_t<decltype(ctx)>, kernels::bf16>) {
+        return f.template operator()<kernels::bf16>(ctx);
+      } else {
+        refuse(dtype);
+      }
+    });
+  }
+
   /// f(context, buffers): for ops that are one kernel call.
   template <class F>
   Launch launch(F f) {
     return device_.visit([&](auto& ctx) -> Launch { return {[&ctx, f](const Buffers& b) { f(ctx, b); }}; });
   }
 
+  /// The same with f.operator()<T>(context, buffers), T being what values of `dtype` (f32 or bf16) are stored as.
+  template <class F>
+  Launch launch_as(DType dtype, F f) {
+    return prepare_as(dtype, [f]<class T>(auto& ctx) -> Launch {
+      return {[&ctx, f](const Buffers& b) { f.template operator()<T>(ctx, b); }};
+    });
+  }
+
  private:
+  [[noreturn]] void refuse(DType dtype) const;
+
   Device& device_;
   const Node& node_;
   std::vector<Type> in_;

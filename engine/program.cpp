@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "engine/error.h"
 #include "engine/memory_plan.h"
 #include "engine/rewrite.h"
 #include "kernels/memory.h"
@@ -26,6 +27,11 @@ bool can_skip(const Node& node, size_t output) {
 
 const Type& Lowering::out(size_t i) const {
   return node_.outputs[i];
+}
+
+void Lowering::refuse(DType dtype) const {
+  throw ConfigError(fmt::format("{} ({}): values of {} on a device that computes in f32 only", node_.name,
+                                node_.op()->name(), name(dtype)));
 }
 
 Program::Program(Device& device, Graph graph, Parameters& parameters, uint64_t seed)
@@ -129,7 +135,7 @@ void Program::plan() {
     if (const Source* s = node.source()) {
       const int64_t bytes = aligned(node.outputs[0].bytes());
       if (s->kind == Source::Kind::input) memory_.input_bytes += bytes;
-      if (s->kind == Source::Kind::constant) memory_.constant_bytes += bytes;
+      if (s->kind == Source::Kind::constant || s->kind == Source::Kind::derived) memory_.constant_bytes += bytes;
     }
   }
   for (const Parameters::Entry& entry : parameters_.entries())
@@ -322,8 +328,46 @@ void Program::do_refresh() {
 void Program::run() {
   allocate();
   if (!fresh_) do_refresh();
+  if (recording_) {
+    recording_->replay();
+  } else if (record_ && ran_) {
+    record();
+  } else {
+    launch_steps();
+  }
+  ran_ = true;
+}
+
+void Program::launch_steps() {
   for (Step& step : steps_) step.launch.run(step.buffers);
 }
+
+/// Launching while the device records puts work into the recording instead of doing it; a device that cannot record
+/// does the work, and gives no recording back.
+void Program::record() {
+  device_.visit([](auto& ctx) { kernels::begin_recording(ctx); });
+  try {
+    launch_steps();
+  } catch (...) {
+    device_.visit([](auto& ctx) { kernels::abandon_recording(ctx); });
+    throw;
+  }
+  recording_ = device_.visit([](auto& ctx) { return kernels::end_recording(ctx); });
+  if (recording_) recording_->replay();
+}
+
+namespace {
+int64_t first_non_finite(Device& device, const Type& type, const void* values) {
+  return device.visit([&]<class Ctx>(Ctx& ctx) {
+    if constexpr (kComputesIn<Ctx, kernels::bf16>) {
+      if (type.dtype == DType::bf16) {
+        return kernels::first_non_finite(ctx, type.elements(), static_cast<const kernels::bf16*>(values));
+      }
+    }
+    return kernels::first_non_finite(ctx, type.elements(), static_cast<const float*>(values));
+  });
+}
+}  // namespace
 
 void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
   allocate();
@@ -337,11 +381,8 @@ void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
     entry.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     entry.flops = node.op()->flops(entry.in, node.outputs);
     for (size_t o = 0; o < node.outputs.size() && entry.non_finite_output < 0; ++o) {
-      if (node.outputs[o].dtype != DType::f32 || !step.buffers.outputs[o]) continue;
-      entry.non_finite_index = device_.visit([&](auto& ctx) {
-        return kernels::first_non_finite(ctx, node.outputs[o].elements(),
-                                         static_cast<const float*>(step.buffers.outputs[o]));
-      });
+      if (!is_float(node.outputs[o].dtype) || !step.buffers.outputs[o]) continue;
+      entry.non_finite_index = first_non_finite(device_, node.outputs[o], step.buffers.outputs[o]);
       if (entry.non_finite_index >= 0) entry.non_finite_output = static_cast<int>(o);
     }
     sink(entry);

@@ -7,6 +7,7 @@
 #include "engine/graph.h"
 #include "engine/lowering.h"
 #include "engine/parameters.h"
+#include "kernels/memory.h"
 
 namespace psanet {
 
@@ -58,7 +59,13 @@ class Program {
   /// To be called when parameters were changed from outside: recomputes what depends on parameters alone.
   void refresh() { fresh_ = false; }
 
+  /// Where the device can, the second run is recorded (the first lets libraries load what they load when first used),
+  /// and the later ones replay the recording, which costs one launch: the same bits.
   void run();
+  /// Whether runs are recorded; to be set before the first.
+  void record_runs(bool record) { record_ = record; }
+  /// Kernels, copies and clears in the recording; 0 if there is none.
+  int64_t recorded_launches() const { return recording_ ? recording_->launches() : 0; }
   /// The same numbers, node by node, with times; the sink sees each node after it ran.
   void run_traced(const std::function<void(const TraceEntry&)>& sink);
 
@@ -85,6 +92,8 @@ class Program {
   Place& place(Value v) { return places_[static_cast<size_t>(v.node)][static_cast<size_t>(v.output)]; }
   void* address(Value v);
   void do_refresh();
+  void launch_steps();
+  void record();
 
   Device& device_;
   Graph graph_;
@@ -94,8 +103,9 @@ class Program {
   std::vector<std::vector<Place>> places_;
   std::shared_ptr<Storage> arena_, retained_;
   MemoryReport memory_;
-  std::vector<int64_t> live_bytes_;  // of the arena, at each of steps_
-  bool allocated_ = false, fresh_ = false;
+  std::vector<int64_t> live_bytes_;                // of the arena, at each of steps_
+  std::unique_ptr<kernels::Recording> recording_;  // of steps_
+  bool allocated_ = false, fresh_ = false, ran_ = false, record_ = true;
 };
 
 }  // namespace psanet

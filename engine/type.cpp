@@ -10,6 +10,8 @@ int64_t size_bytes(DType dtype) {
     case DType::f32:
     case DType::i32:
       return 4;
+    case DType::bf16:
+      return 2;
     case DType::i64:
       return 8;
     case DType::u8:
@@ -22,6 +24,8 @@ const char* name(DType dtype) {
   switch (dtype) {
     case DType::f32:
       return "f32";
+    case DType::bf16:
+      return "bf16";
     case DType::i32:
       return "i32";
     case DType::i64:

@@ -5,15 +5,19 @@
 #include <string>
 #include <vector>
 
+#include "kernels/bf16.h"
+
 namespace psanet {
 
-enum class DType : uint8_t { f32, i32, i64, u8 };
+enum class DType : uint8_t { f32, bf16, i32, i64, u8 };
 
 int64_t size_bytes(DType dtype);
 const char* name(DType dtype);
 
 template <class T>
 inline constexpr DType kDType = DType::f32;
+template <>
+inline constexpr DType kDType<kernels::bf16> = DType::bf16;
 template <>
 inline constexpr DType kDType<int32_t> = DType::i32;
 template <>
@@ -41,6 +45,15 @@ struct Type {
 
 /// "f32[2,59,59,512]"
 std::string to_string(const Type& type);
+
+/// Activations are stored as either.
+inline bool is_float(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16;
+}
+/// The kernels' name of a type for which is_float() holds.
+inline kernels::Scalar scalar_of(DType dtype) {
+  return dtype == DType::bf16 ? kernels::Scalar::bf16 : kernels::Scalar::f32;
+}
 
 inline Type f32(Shape shape) {
   return {DType::f32, std::move(shape)};

@@ -50,6 +50,9 @@ class Recording {
 };
 void begin_recording(CpuContext& ctx);
 void begin_recording(CudaContext& ctx);
+/// Ends it after an error.
+void abandon_recording(CpuContext& ctx) noexcept;
+void abandon_recording(CudaContext& ctx) noexcept;
 std::unique_ptr<Recording> end_recording(CpuContext& ctx);
 std::unique_ptr<Recording> end_recording(CudaContext& ctx);
 

@@ -12,7 +12,9 @@ Types Add::infer(const Types& in) const {
 }
 Launch Add::lower(Lowering& l) const {
   const int64_t n = l.in(0).elements();
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::add(ctx, n, b.in(0), b.in(1), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::add(ctx, n, b.in<T>(0), b.in<T>(1), b.out<T>(0));
+  });
 }
 
 Types Scale::infer(const Types& in) const {
@@ -22,7 +24,8 @@ Types Scale::infer(const Types& in) const {
 Launch Scale::lower(Lowering& l) const {
   const int64_t n = l.in(0).elements();
   const auto f = static_cast<float>(factor);
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::scale(ctx, n, f, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype,
+                     [=]<class T>(auto& ctx, const Buffers& b) { kernels::scale(ctx, n, f, b.in<T>(0), b.out<T>(0)); });
 }
 
 Types ScaleBy::infer(const Types& in) const {
@@ -32,7 +35,9 @@ Types ScaleBy::infer(const Types& in) const {
 }
 Launch ScaleBy::lower(Lowering& l) const {
   const int64_t n = l.in(0).elements();
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::scale_by(ctx, n, b.in(1), b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::scale_by(ctx, n, b.in(1), b.in<T>(0), b.out<T>(0));
+  });
 }
 
 Types DivideOrZero::infer(const Types& in) const {

@@ -18,8 +18,9 @@ Types BatchNormStatistics::infer(const Types& in) const {
 
 Launch BatchNormStatistics::lower(Lowering& l) const {
   const auto dims = dims_of(l.in(0), 0);
-  return l.launch(
-      [=](auto& ctx, const Buffers& b) { kernels::batch_norm_statistics(ctx, dims, b.in(0), b.out(0), b.out(1)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::batch_norm_statistics(ctx, dims, b.in<T>(0), b.out(0), b.out(1));
+  });
 }
 
 void BatchNormApply::fields(Fields& f) {
@@ -55,8 +56,9 @@ Values BatchNormApply::grad(Gradient& g) const {
 Launch BatchNormApply::lower(Lowering& l) const {
   const auto dims = dims_of(l.in(0), epsilon);
   const kernels::BatchNormEpilogue epilogue{residual, relu};
-  return l.launch([=](auto& ctx, const Buffers& b) {
-    kernels::batch_norm_apply(ctx, dims, epilogue, b.in(0), b.in(1), b.in(2), b.in(3), b.in(4), b.in(5), b.out(0));
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::batch_norm_apply(ctx, dims, epilogue, b.in<T>(0), b.in(1), b.in(2), b.in(3), b.in(4), b.in<T>(5),
+                              b.out<T>(0));
   });
 }
 
@@ -74,9 +76,9 @@ Types BatchNormBackwardReduce::infer(const Types& in) const {
 Launch BatchNormBackwardReduce::lower(Lowering& l) const {
   const auto dims = dims_of(l.in(0), epsilon);
   const kernels::BatchNormEpilogue epilogue{false, relu};
-  return l.launch([=](auto& ctx, const Buffers& b) {
-    kernels::batch_norm_backward_reduce(ctx, dims, epilogue, b.in(0), b.in(4), b.in(1), b.in(2), b.in(3), b.out(0),
-                                        b.out(1));
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::batch_norm_backward_reduce(ctx, dims, epilogue, b.in<T>(0), b.in<T>(4), b.in(1), b.in(2), b.in<T>(3),
+                                        b.out(0), b.out(1));
   });
 }
 
@@ -103,10 +105,11 @@ Launch BatchNormBackwardApply::lower(Lowering& l) const {
   const kernels::BatchNormEpilogue epilogue{residual, relu};
   const bool constant_statistics = !batch_statistics, with_residual = residual;
   const auto total_rows = static_cast<double>(dims.rows);
-  return l.launch([=](auto& ctx, const Buffers& b) {
-    kernels::batch_norm_backward_apply(ctx, dims, epilogue, total_rows, b.in(0), b.in(7), b.in(1), b.in(2), b.in(3),
-                                       constant_statistics ? nullptr : b.in(4), constant_statistics ? nullptr : b.in(5),
-                                       b.in(6), b.out(0), with_residual ? b.out(1) : nullptr);
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::batch_norm_backward_apply(ctx, dims, epilogue, total_rows, b.in<T>(0), b.in<T>(7), b.in(1), b.in(2),
+                                       b.in(3), constant_statistics ? nullptr : b.in(4),
+                                       constant_statistics ? nullptr : b.in(5), b.in<T>(6), b.out<T>(0),
+                                       with_residual ? b.out<T>(1) : nullptr);
   });
 }
 

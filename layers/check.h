@@ -23,11 +23,11 @@ inline void require_rank(const Type& type, int64_t rank, const char* what) {
 }
 
 inline void require_image(const Type& type, const char* what) {
-  require(type.rank() == 4 && type.dtype == DType::f32, "{} is {}, want f32 [N,H,W,C]", what, to_string(type));
+  require(type.rank() == 4 && is_float(type.dtype), "{} is {}, want f32 or bf16 [N,H,W,C]", what, to_string(type));
 }
 
 inline void require_channels(const Type& type, int64_t channels, const char* what) {
-  require(type.rank() == 1 && type[0] == channels, "{} is {}, want [{}]", what, to_string(type), channels);
+  require(type == f32({channels}), "{} is {}, want f32[{}]", what, to_string(type), channels);
 }
 
 inline void require_same(const Type& a, const Type& b, const char* what) {

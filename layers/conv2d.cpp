@@ -22,7 +22,8 @@ kernels::Conv2dDims dims_of(const Type& x, int64_t out_channels, Size2 kernel, S
           .pad_h = padding.h,
           .pad_w = padding.w,
           .dilation_h = dilation.h,
-          .dilation_w = dilation.w};
+          .dilation_w = dilation.w,
+          .scalar = scalar_of(x.dtype)};
 }
 
 void check(const kernels::Conv2dDims& d) {
@@ -53,7 +54,8 @@ Types Conv2d::infer(const Types& in) const {
   require(in[0][3] == in[1][3], "x has {} channels, the weight wants {}", in[0][3], in[1][3]);
   const auto d = dims_of(in[0], in[1][0], {in[1][1], in[1][2]}, stride, padding, dilation);
   check(d);
-  const Type out = f32({d.batch, d.out_h(), d.out_w(), d.out_channels});
+  require(in[0].dtype == in[1].dtype, "x is {}, the weight {}", name(in[0].dtype), name(in[1].dtype));
+  const Type out{in[0].dtype, {d.batch, d.out_h(), d.out_w(), d.out_channels}};
   if (bias) require_channels(in[2], d.out_channels, "bias");
   if (residual) require_same(in.back(), out, "residual and result");
   return {out};
@@ -88,15 +90,15 @@ Launch Conv2d::lower(Lowering& l) const {
     if (packed) {  // the weights are digested once
       launch.retained_bytes = conv->packed_bytes();
       launch.refresh_only = {1};
-      launch.refresh = [=](const Buffers& b) { conv->pack(b.in(1), b.retained); };
+      launch.refresh = [=](const Buffers& b) { conv->pack(b.raw(1), b.retained); };
       launch.run = [=](const Buffers& b) {
-        conv->run_packed(b.in(0), b.retained, b_used ? b.in(bias_at) : nullptr, r_used ? b.in(residual_at) : nullptr,
-                         b.out(0), b.workspace);
+        conv->run_packed(b.raw(0), b.retained, b_used ? b.in(bias_at) : nullptr, r_used ? b.raw(residual_at) : nullptr,
+                         b.outputs[0], b.workspace);
       };
     } else {
       launch.run = [=](const Buffers& b) {
-        conv->run(b.in(0), b.in(1), b_used ? b.in(bias_at) : nullptr, r_used ? b.in(residual_at) : nullptr, b.out(0),
-                  b.workspace);
+        conv->run(b.raw(0), b.raw(1), b_used ? b.in(bias_at) : nullptr, r_used ? b.raw(residual_at) : nullptr,
+                  b.outputs[0], b.workspace);
       };
     }
     return launch;
@@ -117,7 +119,7 @@ void Conv2dBackwardData::fields(Fields& f) {
 namespace {
 /// The convolution whose gradient with respect to x is meant: in = d_y, weight.
 kernels::Conv2dDims dims_of(const Conv2dBackwardData& op, const Types& in) {
-  return dims_of(f32({in[0][0], op.input.h, op.input.w, in[1][3]}), in[1][0], {in[1][1], in[1][2]}, op.stride,
+  return dims_of({in[0].dtype, {in[0][0], op.input.h, op.input.w, in[1][3]}}, in[1][0], {in[1][1], in[1][2]}, op.stride,
                  op.padding, op.dilation);
 }
 /// The convolution whose gradient with respect to the weight is meant: in = x, d_y.
@@ -126,7 +128,7 @@ kernels::Conv2dDims dims_of(const Conv2dBackwardWeights& op, const Types& in) {
 }
 void check_result(const kernels::Conv2dDims& d, const Type& d_y) {
   check(d);
-  require_same(d_y, f32({d.batch, d.out_h(), d.out_w(), d.out_channels}), "d_y and the convolution's result");
+  require_same(d_y, {d_y.dtype, {d.batch, d.out_h(), d.out_w(), d.out_channels}}, "d_y and the convolution's result");
 }
 }  // namespace
 
@@ -136,14 +138,16 @@ Types Conv2dBackwardData::infer(const Types& in) const {
   require_rank(in[1], 4, "weight");
   const auto d = dims_of(*this, in);
   check_result(d, in[0]);
-  return {f32({d.batch, d.in_h, d.in_w, d.in_channels})};
+  require(in[0].dtype == in[1].dtype, "d_y is {}, the weight {}", name(in[0].dtype), name(in[1].dtype));
+  return {{in[0].dtype, {d.batch, d.in_h, d.in_w, d.in_channels}}};
 }
 
 Launch Conv2dBackwardData::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.in());
   return l.prepare([&](auto& ctx) -> Launch {
     auto conv = kernels::prepare_conv2d_backward_data(ctx, dims);
-    return {[=](const Buffers& b) { conv->run(b.in(0), b.in(1), b.out(0), b.workspace); }, conv->workspace_bytes()};
+    return {[=](const Buffers& b) { conv->run(b.raw(0), b.raw(1), b.outputs[0], b.workspace); },
+            conv->workspace_bytes()};
   });
 }
 
@@ -162,6 +166,7 @@ Types Conv2dBackwardWeights::infer(const Types& in) const {
   require_inputs(in, 2);
   require_image(in[0], "x");
   require_image(in[1], "d_y");
+  require(in[0].dtype == in[1].dtype, "x is {}, d_y {}", name(in[0].dtype), name(in[1].dtype));
   const auto d = dims_of(*this, in);
   check_result(d, in[1]);
   return {f32({d.out_channels, kernel.h, kernel.w, d.in_channels})};
@@ -171,7 +176,7 @@ Launch Conv2dBackwardWeights::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.in());
   return l.prepare([&](auto& ctx) -> Launch {
     auto conv = kernels::prepare_conv2d_backward_weights(ctx, dims);
-    return {[=](const Buffers& b) { conv->run(b.in(0), b.in(1), b.out(0), b.workspace); }, conv->workspace_bytes()};
+    return {[=](const Buffers& b) { conv->run(b.raw(0), b.raw(1), b.out(0), b.workspace); }, conv->workspace_bytes()};
   });
 }
 

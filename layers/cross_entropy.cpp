@@ -35,10 +35,10 @@ Launch ResizeCrossEntropy::lower(Lowering& l) const {
                                  .out_w = label[2],
                                  .align_corners = align_corners};
   const int ignored = static_cast<int>(ignore);
-  return l.prepare([&](auto& ctx) -> Launch {
+  return l.prepare_as(x.dtype, [&]<class T>(auto& ctx) -> Launch {
     return {[&ctx, dims, ignored](const Buffers& b) {
-              kernels::resize_cross_entropy(ctx, dims, ignored, b.in(0), b.template in<uint8_t>(1), b.out(0), b.out(1),
-                                            b.out(2), b.workspace);
+              kernels::resize_cross_entropy(ctx, dims, ignored, b.in<T>(0), b.in<uint8_t>(1), b.out(0), b.out(1),
+                                            b.out<T>(2), b.workspace);
             },
             kernels::resize_cross_entropy_workspace_bytes(ctx, dims)};
   });

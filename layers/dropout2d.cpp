@@ -37,7 +37,9 @@ Types ChannelScale::infer(const Types& in) const {
 Launch ChannelScale::lower(Lowering& l) const {
   const Type& x = l.in(0);
   const kernels::DropoutDims dims{x[0], x[1] * x[2], x[3], 0};
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::channel_scale(ctx, dims, b.in(0), b.in(1), b.out(0)); });
+  return l.launch_as(x.dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::channel_scale(ctx, dims, b.in<T>(0), b.in(1), b.out<T>(0));
+  });
 }
 
 }  // namespace psanet::layers

@@ -19,7 +19,8 @@ kernels::MatmulDims dims_of(const Matmul& op, const Type& a, const Type& b) {
           .k = op.transpose_a ? matrix_rows(a) : a[-1],
           .transpose_a = op.transpose_a,
           .transpose_b = op.transpose_b,
-          .scale = static_cast<float>(op.scale)};
+          .scale = static_cast<float>(op.scale),
+          .scalar = scalar_of(a.dtype)};
 }
 
 }  // namespace
@@ -35,10 +36,12 @@ Types Matmul::infer(const Types& in) const {
   require(in[0].rank() >= 3 && in[1].rank() >= 3, "operands {} and {}, want at least 3 axes", to_string(in[0]),
           to_string(in[1]));
   require(in[0][0] == in[1][0], "{} matrices on the left, {} on the right", in[0][0], in[1][0]);
+  require(is_float(in[0].dtype) && in[0].dtype == in[1].dtype, "operands {} and {}, want f32 twice or bf16 twice",
+          to_string(in[0]), to_string(in[1]));
   const auto d = dims_of(*this, in[0], in[1]);
   const int64_t k_of_b = transpose_b ? in[1][-1] : matrix_rows(in[1]);
   require(d.k == k_of_b, "{} columns on the left, {} rows on the right", d.k, k_of_b);
-  if (transpose_a) return {f32({d.batch, d.m, d.n})};
+  if (transpose_a) return {{in[0].dtype, {d.batch, d.m, d.n}}};
   Type out = in[0];
   out.shape.back() = d.n;
   return {out};
@@ -68,7 +71,7 @@ Launch Matmul::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.in(0), l.in(1));
   return l.prepare([&](auto& ctx) -> Launch {
     auto product = kernels::prepare_matmul(ctx, dims);
-    return {[=](const Buffers& b) { product->run(b.in(0), b.in(1), b.out(0), b.workspace); },
+    return {[=](const Buffers& b) { product->run(b.raw(0), b.raw(1), b.outputs[0], b.workspace); },
             product->workspace_bytes()};
   });
 }

@@ -99,9 +99,10 @@ Graph subsample_pointwise(const Graph& graph) {
   });
 }
 
-Graph optimize_for_evaluation(const Graph& graph) {
+Graph optimize_for_evaluation(const Graph& graph, Precision precision) {
   // Each pass must see use counts without what earlier ones left behind.
-  return prune(subsample_pointwise(prune(fold_batch_norm(prune(fuse_batch_norm(prune(graph)))))));
+  const Graph fast = prune(subsample_pointwise(prune(fold_batch_norm(prune(fuse_batch_norm(prune(graph)))))));
+  return precision == Precision::bf16 ? prune(use_bf16(fast)) : fast;
 }
 
 }  // namespace psanet::layers

@@ -2,6 +2,7 @@
 // remove.
 #pragma once
 
+#include "engine/device.h"
 #include "engine/graph.h"
 
 namespace psanet::layers {
@@ -18,7 +19,16 @@ Graph fold_batch_norm(const Graph& graph);
 /// PSA's shrink) is computed at the sampled positions alone.
 Graph subsample_pointwise(const Graph& graph);
 
+/// Convolutions, and everything between them, in bf16: weights and images are cast, other ops follow the types of their
+/// inputs, softmax and outputs stay float (the resize before them, too). Gradients of parameters come out float. For
+/// training it comes before differentiate(), for evaluation last.
+Graph use_bf16(const Graph& graph);
+
+/// After the optimiser was added: the bf16 copies of parameters, cast anew in every step so far, become state that the
+/// optimiser writes together with the parameter.
+Graph let_sgd_write_copies(const Graph& graph);
+
 /// All of them in order, then prune: what an evaluation program runs.
-Graph optimize_for_evaluation(const Graph& graph);
+Graph optimize_for_evaluation(const Graph& graph, Precision precision = Precision::fp32);
 
 }  // namespace psanet::layers

@@ -30,16 +30,16 @@ kernels::PoolDims dims_of(const T& op, const Type& x) {
 /// Shape of x behind a d_y.
 template <class T>
 Type input_of(const T& op, const Type& d_y) {
-  return f32({d_y[0], op.input.h, op.input.w, d_y[3]});
+  return {d_y.dtype, {d_y[0], op.input.h, op.input.w, d_y[3]}};
 }
 
-Type infer_pool(const kernels::PoolDims& d) {
+Type infer_pool(const kernels::PoolDims& d, DType dtype) {
   require(d.kernel_h > 0 && d.kernel_w > 0 && d.stride_h > 0 && d.stride_w > 0, "kernel and stride must be at least 1");
   require(d.pad_h >= 0 && d.pad_w >= 0 && 2 * d.pad_h <= d.kernel_h && 2 * d.pad_w <= d.kernel_w,
           "padding {}x{} must be at most half the kernel {}x{}", d.pad_h, d.pad_w, d.kernel_h, d.kernel_w);
   require(d.in_h + 2 * d.pad_h >= d.kernel_h && d.in_w + 2 * d.pad_w >= d.kernel_w,
           "the window is larger than the padded input");
-  return f32({d.batch, d.out_h(), d.out_w(), d.channels});
+  return {dtype, {d.batch, d.out_h(), d.out_w(), d.channels}};
 }
 
 kernels::AdaptivePoolDims adaptive_dims(const Type& x, Size2 size) {
@@ -56,7 +56,7 @@ Types MaxPool::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
   require(kernel.h * kernel.w <= 255, "a window of more than 255 places");
-  const Type y = infer_pool(dims_of(*this, in[0]));
+  const Type y = infer_pool(dims_of(*this, in[0]), in[0].dtype);
   return {y, Type{DType::u8, y.shape}};
 }
 
@@ -67,8 +67,8 @@ Values MaxPool::grad(Gradient& g) const {
 
 Launch MaxPool::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.in(0));
-  return l.launch([=](auto& ctx, const Buffers& b) {
-    kernels::max_pool_forward(ctx, dims, b.in(0), b.out(0), b.template out<uint8_t>(1));
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::max_pool_forward(ctx, dims, b.in<T>(0), b.out<T>(0), b.out<uint8_t>(1));
   });
 }
 
@@ -81,14 +81,14 @@ Types MaxPoolBackward::infer(const Types& in) const {
   require_inputs(in, 2);
   require_image(in[1], "d_y");
   const Type x = input_of(*this, in[1]);
-  require_same(infer_pool(dims_of(*this, x)), in[1], "the pool's result and d_y");
+  require_same(infer_pool(dims_of(*this, x), x.dtype), in[1], "the pool's result and d_y");
   return {x};
 }
 
 Launch MaxPoolBackward::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.out(0));
-  return l.launch([=](auto& ctx, const Buffers& b) {
-    kernels::max_pool_backward(ctx, dims, b.template in<uint8_t>(0), b.in(1), b.out(0));
+  return l.launch_as(l.in(1).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::max_pool_backward(ctx, dims, b.in<uint8_t>(0), b.in<T>(1), b.out<T>(0));
   });
 }
 
@@ -100,7 +100,7 @@ void AveragePool::fields(Fields& f) {
 Types AveragePool::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
-  return {infer_pool(dims_of(*this, in[0]))};
+  return {infer_pool(dims_of(*this, in[0]), in[0].dtype)};
 }
 
 Values AveragePool::grad(Gradient& g) const {
@@ -111,8 +111,9 @@ Values AveragePool::grad(Gradient& g) const {
 Launch AveragePool::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.in(0));
   const bool counted = count_padding;
-  return l.launch(
-      [=](auto& ctx, const Buffers& b) { kernels::average_pool_forward(ctx, dims, counted, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::average_pool_forward(ctx, dims, counted, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 void AveragePoolBackward::fields(Fields& f) {
@@ -125,22 +126,23 @@ Types AveragePoolBackward::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "d_y");
   const Type x = input_of(*this, in[0]);
-  require_same(infer_pool(dims_of(*this, x)), in[0], "the pool's result and d_y");
+  require_same(infer_pool(dims_of(*this, x), x.dtype), in[0], "the pool's result and d_y");
   return {x};
 }
 
 Launch AveragePoolBackward::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.out(0));
   const bool counted = count_padding;
-  return l.launch(
-      [=](auto& ctx, const Buffers& b) { kernels::average_pool_backward(ctx, dims, counted, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::average_pool_backward(ctx, dims, counted, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 Types AdaptiveAveragePool::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
   require(size.h > 0 && size.w > 0, "size {}x{} must be at least 1x1", size.h, size.w);
-  return {f32({in[0][0], size.h, size.w, in[0][3]})};
+  return {{in[0].dtype, {in[0][0], size.h, size.w, in[0][3]}}};
 }
 
 Values AdaptiveAveragePool::grad(Gradient& g) const {
@@ -150,8 +152,9 @@ Values AdaptiveAveragePool::grad(Gradient& g) const {
 
 Launch AdaptiveAveragePool::lower(Lowering& l) const {
   const auto dims = adaptive_dims(l.in(0), size);
-  return l.launch(
-      [=](auto& ctx, const Buffers& b) { kernels::adaptive_average_pool_forward(ctx, dims, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::adaptive_average_pool_forward(ctx, dims, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 Types AdaptiveAveragePoolBackward::infer(const Types& in) const {
@@ -162,8 +165,9 @@ Types AdaptiveAveragePoolBackward::infer(const Types& in) const {
 
 Launch AdaptiveAveragePoolBackward::lower(Lowering& l) const {
   const auto dims = adaptive_dims(l.out(0), {l.in(0)[1], l.in(0)[2]});
-  return l.launch(
-      [=](auto& ctx, const Buffers& b) { kernels::adaptive_average_pool_backward(ctx, dims, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::adaptive_average_pool_backward(ctx, dims, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 }  // namespace psanet::layers

@@ -41,7 +41,7 @@ Types Psa::infer(const Types& in) const {
   require_image(in[1], "logits");
   const auto d = dims_of(*this, in[0]);
   require(compact || (mask_h > 0 && mask_w > 0), "a mask of {}x{}; its sides must be at least 1", mask_h, mask_w);
-  const Type wanted = f32({d.batch, d.height, d.width, d.logit_channels()});
+  const Type wanted{in[0].dtype, {d.batch, d.height, d.width, d.logit_channels()}};
   require(in[1] == wanted, "logits are {}, want {} ({})", to_string(in[1]), to_string(wanted),
           compact ? "H*W channels: the compact form fits one map size only" : "mask_h * mask_w channels");
   return {in[0], f32({d.batch, d.positions(), 2})};
@@ -54,9 +54,9 @@ Values Psa::grad(Gradient& g) const {
 
 Launch Psa::lower(Lowering& l) const {
   const auto dims = dims_of(*this, l.in(0));
-  return l.prepare([&](auto& ctx) -> Launch {
+  return l.prepare_as(l.in(0).dtype, [&]<class T>(auto& ctx) -> Launch {
     return {[&ctx, dims](const Buffers& b) {
-              kernels::psa_forward(ctx, dims, b.in(0), b.in(1), b.out(0), b.out(1), b.workspace);
+              kernels::psa_forward(ctx, dims, b.in<T>(0), b.in<T>(1), b.out<T>(0), b.out(1), b.workspace);
             },
             kernels::psa_workspace_bytes(ctx, dims)};
   });
@@ -69,10 +69,10 @@ double Psa::flops(const Types& in, const Types&) const {
 
 Launch PsaBackward::lower(Lowering& l) const {
   const auto dims = dims_of(forward, l.in(0));
-  return l.prepare([&](auto& ctx) -> Launch {
+  return l.prepare_as(l.in(0).dtype, [&]<class T>(auto& ctx) -> Launch {
     return {[&ctx, dims](const Buffers& b) {
-              kernels::psa_backward(ctx, dims, b.in(0), b.in(1), b.in(2), b.in(3), b.in(4), b.out(0), b.out(1),
-                                    b.workspace);
+              kernels::psa_backward(ctx, dims, b.in<T>(0), b.in<T>(1), b.in<T>(2), b.in(3), b.in<T>(4), b.out<T>(0),
+                                    b.out<T>(1), b.workspace);
             },
             kernels::psa_workspace_bytes(ctx, dims)};
   });

@@ -6,6 +6,7 @@
 #include "layers/arithmetic.h"
 #include "layers/batch_norm.h"
 #include "layers/bias.h"
+#include "layers/cast.h"
 #include "layers/check.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
@@ -54,6 +55,7 @@ constexpr OpEntry kOps[] = {
     entry<BatchNormStatistics>(),
     entry<BatchNormUpdateRunning>(),
     entry<BiasBackward>(),
+    entry<Cast>(),
     entry<ChannelScale>(),
     entry<Concat>(),
     entry<ConfusionCounts>(),

@@ -14,7 +14,9 @@ Values Relu::grad(Gradient& g) const {
 }
 Launch Relu::lower(Lowering& l) const {
   const int64_t n = l.in(0).elements();
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::relu_forward(ctx, n, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::relu_forward(ctx, n, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 Types ReluBackward::infer(const Types& in) const {
@@ -24,7 +26,9 @@ Types ReluBackward::infer(const Types& in) const {
 }
 Launch ReluBackward::lower(Lowering& l) const {
   const int64_t n = l.in(0).elements();
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::relu_backward(ctx, n, b.in(0), b.in(1), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::relu_backward(ctx, n, b.in<T>(0), b.in<T>(1), b.out<T>(0));
+  });
 }
 
 }  // namespace psanet::layers

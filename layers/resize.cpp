@@ -30,7 +30,7 @@ Types Resize::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
   require(height > 0 && width > 0, "a result of {}x{}; height and width must be at least 1", height, width);
-  return {f32({in[0][0], height, width, in[0][3]})};
+  return {{in[0].dtype, {in[0][0], height, width, in[0][3]}}};
 }
 
 Values Resize::grad(Gradient& g) const {
@@ -40,7 +40,9 @@ Values Resize::grad(Gradient& g) const {
 
 Launch Resize::lower(Lowering& l) const {
   const auto dims = dims_of(l.in(0), height, width, align_corners);
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::resize_forward(ctx, dims, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::resize_forward(ctx, dims, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 void ResizeBackward::fields(Fields& f) {
@@ -51,12 +53,14 @@ void ResizeBackward::fields(Fields& f) {
 Types ResizeBackward::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "d_y");
-  return {f32({in[0][0], input.h, input.w, in[0][3]})};
+  return {{in[0].dtype, {in[0][0], input.h, input.w, in[0][3]}}};
 }
 
 Launch ResizeBackward::lower(Lowering& l) const {
   const auto dims = dims_of(l.out(0), l.in(0)[1], l.in(0)[2], align_corners);
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::resize_backward(ctx, dims, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::resize_backward(ctx, dims, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 void ResizeArgmax::fields(Fields& f) {
@@ -72,8 +76,9 @@ Types ResizeArgmax::infer(const Types& in) const {
 
 Launch ResizeArgmax::lower(Lowering& l) const {
   const auto dims = dims_of(l.in(0), height, width, align_corners);
-  return l.launch(
-      [=](auto& ctx, const Buffers& b) { kernels::resize_argmax(ctx, dims, b.in(0), b.template out<uint8_t>(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::resize_argmax(ctx, dims, b.in<T>(0), b.out<uint8_t>(0));
+  });
 }
 
 }  // namespace psanet::layers

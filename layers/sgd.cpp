@@ -1,5 +1,6 @@
 #include "layers/sgd.h"
 
+#include "kernels/elementwise.h"
 #include "kernels/sgd.h"
 #include "layers/check.h"
 
@@ -9,16 +10,22 @@ void Sgd::fields(Fields& f) {
   f("momentum", momentum, "share of the last step that is kept");
   f("rate_factor", rate_factor, "of each tensor: factor on the learning rate");
   f("weight_decay", weight_decay, "of each tensor");
+  f("copied", copied, "numbers of the tensors whose bf16 copy is kept up to date");
 }
 
 Types Sgd::infer(const Types& in) const {
   const size_t tensors = rate_factor.size();
   require(weight_decay.size() == tensors, "{} rate factors, {} weight decays", tensors, weight_decay.size());
-  require_inputs(in, 1 + 3 * tensors);
+  require_inputs(in, 1 + 3 * tensors + copied.size());
   require(in[0].elements() == 1, "the rate is {}, want one value", to_string(in[0]));
   for (size_t t = 0; t < tensors; ++t) {
     require_same(in[1 + 3 * t], in[2 + 3 * t], "parameter and momentum");
     require_same(in[1 + 3 * t], in[3 + 3 * t], "parameter and gradient");
+  }
+  for (size_t c = 0; c < copied.size(); ++c) {
+    const auto t = static_cast<size_t>(copied[c]);
+    require(copied[c] >= 0 && t < tensors, "a copy of tensor {}, there are {}", copied[c], tensors);
+    require_same({DType::bf16, in[1 + 3 * t].shape}, in[1 + 3 * tensors + c], "bf16 parameter and copy");
   }
   return {};
 }
@@ -32,22 +39,39 @@ Launch Sgd::lower(Lowering& l) const {
     (*tensors)[t].weight_decay = static_cast<float>(weight_decay[t]);
   }
   const auto share = static_cast<float>(momentum);
-  return l.launch([=](auto& ctx, const Buffers& b) {
+  std::vector<size_t> copies;
+  for (double t : copied) copies.push_back(static_cast<size_t>(t));
+  const size_t first_copy = 1 + 3 * tensors->size();
+  Launch launch = l.launch([=](auto& ctx, const Buffers& b) {
     for (size_t t = 0; t < tensors->size(); ++t) {
       (*tensors)[t].parameter = b.template state<float>(1 + 3 * t);
       (*tensors)[t].momentum = b.template state<float>(2 + 3 * t);
       (*tensors)[t].gradient = b.in(3 + 3 * t);
     }
+    for (size_t c = 0; c < copies.size(); ++c) {
+      (*tensors)[copies[c]].copy = b.template state<kernels::bf16>(first_copy + c);
+    }
     kernels::sgd_step(ctx, *tensors, share, b.in(0));
   });
+  if (!copies.empty()) {
+    launch.refresh = l.launch([=](auto& ctx, const Buffers& b) {
+                        for (size_t c = 0; c < copies.size(); ++c) {
+                          kernels::cast(ctx, (*tensors)[copies[c]].elements, b.in(1 + 3 * copies[c]),
+                                        b.template state<kernels::bf16>(first_copy + c));
+                        }
+                      }).run;
+  }
+  return launch;
 }
 
 std::vector<int> Sgd::mutates(size_t inputs) const {
   std::vector<int> updated;
-  for (int i = 1; i < static_cast<int>(inputs); i += 3) {
+  const int copies = static_cast<int>(inputs - copied.size());
+  for (int i = 1; i < copies; i += 3) {
     updated.push_back(i);
     updated.push_back(i + 1);
   }
+  for (int i = copies; i < static_cast<int>(inputs); ++i) updated.push_back(i);
   return updated;
 }
 

@@ -14,7 +14,9 @@ Values Softmax::grad(Gradient& g) const {
 }
 Launch Softmax::lower(Lowering& l) const {
   const kernels::SoftmaxDims dims{rows(l.in(0)), l.in(0)[-1]};
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::softmax_forward(ctx, dims, b.in(0), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::softmax_forward(ctx, dims, b.in<T>(0), b.out<T>(0));
+  });
 }
 
 Types SoftmaxBackward::infer(const Types& in) const {
@@ -24,8 +26,9 @@ Types SoftmaxBackward::infer(const Types& in) const {
 }
 Launch SoftmaxBackward::lower(Lowering& l) const {
   const kernels::SoftmaxDims dims{rows(l.in(0)), l.in(0)[-1]};
-  return l.launch(
-      [=](auto& ctx, const Buffers& b) { kernels::softmax_backward(ctx, dims, b.in(0), b.in(1), b.out(0)); });
+  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+    kernels::softmax_backward(ctx, dims, b.in<T>(0), b.in<T>(1), b.out<T>(0));
+  });
 }
 
 }  // namespace psanet::layers

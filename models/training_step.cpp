@@ -72,6 +72,7 @@ Graph with_losses(const Graph& forward, const TrainingOptions& options) {
 
 Graph training_step(const Graph& forward, const TrainingOptions& options) {
   Graph graph = prune(fuse_batch_norm(prune(with_losses(forward, options))));
+  if (options.precision == Precision::bf16) graph = prune(use_bf16(graph));
 
   const Values parameters = graph.sources(Source::Kind::parameter);
   const Values gradients = differentiate(graph, graph.output("loss"), parameters, Add{});
@@ -96,7 +97,7 @@ Graph training_step(const Graph& forward, const TrainingOptions& options) {
     inputs.insert(inputs.end(), {parameters[i], momentum, gradients[i]});
   }
   graph.apply("sgd", sgd, inputs);
-  return prune(graph);
+  return prune(let_sgd_write_copies(prune(graph)));
 }
 
 double poly_rate(double base, int64_t iteration, int64_t iterations, double power) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 
+#include "engine/device.h"
 #include "engine/graph.h"
 
 namespace psanet::models {
@@ -20,6 +21,9 @@ struct TrainingOptions {
   std::function<double(const std::string&)> rate_factor;
   /// Factor on the weight decay of a parameter, by name; unset: 1.
   std::function<double(const std::string&)> decay_factor;
+
+  /// bf16: activations and convolutions in bf16, float masters (docs/precision.md).
+  Precision precision = Precision::fp32;
 
   /// Adds the output "confusion" (i64 [C,C]) of the main head's prediction on this batch.
   bool confusion = false;

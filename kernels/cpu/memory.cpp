@@ -92,6 +92,7 @@ int64_t first_non_finite(CpuContext& ctx, int64_t elements, const float* x) {
 
 // Launching on the CPU is running: there is nothing to record.
 void begin_recording(CpuContext&) {}
+void abandon_recording(CpuContext&) noexcept {}
 std::unique_ptr<Recording> end_recording(CpuContext&) {
   return nullptr;
 }

@@ -89,6 +89,12 @@ void begin_recording(CudaContext& ctx) {
   PSANET_CUDA_CHECK(cudaStreamBeginCapture(ctx.runtime->stream, cudaStreamCaptureModeThreadLocal));
 }
 
+void abandon_recording(CudaContext& ctx) noexcept {
+  cudaGraph_t graph = nullptr;
+  if (cudaStreamEndCapture(ctx.runtime->stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+  cudaGetLastError();
+}
+
 std::unique_ptr<Recording> end_recording(CudaContext& ctx) {
   cudaGraph_t graph = nullptr;
   PSANET_CUDA_CHECK(cudaStreamEndCapture(ctx.runtime->stream, &graph));
