@@ -11,17 +11,35 @@ namespace psanet::tests {
 namespace {
 
 template <class T>
+T stored(double v) {
+  if constexpr (std::is_same_v<T, kernels::bf16>) {
+    return kernels::to_bf16(static_cast<float>(v));
+  } else {
+    return static_cast<T>(v);
+  }
+}
+
+template <class T>
 void write_as(Tensor& tensor, const HostTensor& values) {
   std::vector<T> host;
   host.reserve(values.values.size());
-  for (double v : values.values) host.push_back(static_cast<T>(v));
+  for (double v : values.values) host.push_back(stored<T>(v));
   tensor.set(host);
 }
 
 template <class T>
 std::vector<double> read_as(const Tensor& tensor) {
   const std::vector<T> host = tensor.get<T>();
-  return {host.begin(), host.end()};
+  std::vector<double> values;
+  values.reserve(host.size());
+  for (T v : host) {
+    if constexpr (std::is_same_v<T, kernels::bf16>) {
+      values.push_back(kernels::to_float(v));
+    } else {
+      values.push_back(static_cast<double>(v));
+    }
+  }
+  return values;
 }
 
 template <class T>
@@ -38,6 +56,8 @@ void write_values(Tensor tensor, const HostTensor& values) {
   switch (tensor.type().dtype) {
     case DType::f32:
       return write_as<float>(tensor, values);
+    case DType::bf16:
+      return write_as<kernels::bf16>(tensor, values);
     case DType::i32:
       return write_as<int32_t>(tensor, values);
     case DType::i64:
@@ -51,6 +71,8 @@ HostTensor read_values(const Tensor& tensor) {
   switch (tensor.type().dtype) {
     case DType::f32:
       return {tensor.type(), read_as<float>(tensor)};
+    case DType::bf16:
+      return {tensor.type(), read_as<kernels::bf16>(tensor)};
     case DType::i32:
       return {tensor.type(), read_as<int32_t>(tensor)};
     case DType::i64:
@@ -65,6 +87,8 @@ std::vector<std::byte> read_bits(const Tensor& tensor) {
   switch (tensor.type().dtype) {
     case DType::f32:
       return bits_as<float>(tensor);
+    case DType::bf16:
+      return bits_as<kernels::bf16>(tensor);
     case DType::i32:
       return bits_as<int32_t>(tensor);
     case DType::i64:

@@ -23,7 +23,7 @@ std::filesystem::path folder() {
 }
 
 DType dtype_of(const std::string& name) {
-  for (DType dtype : {DType::f32, DType::i32, DType::i64, DType::u8}) {
+  for (DType dtype : {DType::f32, DType::bf16, DType::i32, DType::i64, DType::u8}) {
     if (name == psanet::name(dtype)) return dtype;
   }
   throw std::runtime_error("no dtype " + name);

@@ -9,6 +9,7 @@ HostTensors add(const Op& op, const HostTensors& in);
 HostTensors scale(const Op& op, const HostTensors& in);
 HostTensors scale_by(const Op& op, const HostTensors& in);
 HostTensors divide_or_zero(const Op& op, const HostTensors& in);
+HostTensors cast(const Op& op, const HostTensors& in);
 HostTensors relu(const Op& op, const HostTensors& in);
 HostTensors relu_backward(const Op& op, const HostTensors& in);
 HostTensors bias_backward(const Op& op, const HostTensors& in);

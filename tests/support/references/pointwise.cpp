@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "layers/arithmetic.h"
+#include "layers/cast.h"
 #include "layers/dropout2d.h"
 #include "layers/sgd.h"
 #include "tests/support/references/families.h"
@@ -20,6 +21,18 @@ HostTensors each(const HostTensor& like, F f) {
 
 HostTensors add(const Op&, const HostTensors& in) {
   return each(in[0], [&](int64_t i) { return in[0].at(i) + in[1].at(i); });
+}
+
+/// Rounding to 8 significant bits, ties to even; what is too small for a normal number loses more.
+HostTensors cast(const Op& op, const HostTensors& in) {
+  HostTensor y(Type{op.as<layers::Cast>()->to, in[0].type.shape});
+  for (int64_t i = 0; i < in[0].type.elements(); ++i) {
+    int exponent = 0;
+    std::frexp(in[0].at(i), &exponent);
+    const double unit = std::ldexp(1.0, std::max(exponent, -125) - 8);
+    y.at(i) = y.type.dtype == DType::bf16 ? std::nearbyint(in[0].at(i) / unit) * unit : in[0].at(i);
+  }
+  return {y};
 }
 
 HostTensors scale(const Op& op, const HostTensors& in) {
@@ -121,7 +134,7 @@ HostTensors dropout_factors(const Op& op, const HostTensors& in) {
 
 HostTensors sgd(const Op& op, const HostTensors& in) {
   const auto& rule = *op.as<layers::Sgd>();
-  HostTensors updated;  // parameter and momentum of each tensor in turn
+  HostTensors updated;  // parameter and momentum of each tensor in turn, then copies
   for (size_t t = 0; t < rule.rate_factor.size(); ++t) {
     HostTensor w = in[1 + 3 * t], v = in[2 + 3 * t];
     const HostTensor& g = in[3 + 3 * t];
@@ -131,6 +144,10 @@ HostTensors sgd(const Op& op, const HostTensors& in) {
     }
     updated.push_back(w);
     updated.push_back(v);
+  }
+  for (double t : rule.copied) {
+    const HostTensor& w = updated[2 * static_cast<size_t>(t)];
+    updated.push_back(cast(Op(layers::Cast{DType::bf16}), {w})[0]);
   }
   return updated;
 }

@@ -19,6 +19,7 @@ constexpr Entry kReferences[] = {
     {"batch_norm_statistics", &references::batch_norm_statistics},
     {"batch_norm_update_running", &references::batch_norm_update_running},
     {"bias_backward", &references::bias_backward},
+    {"cast", &references::cast},
     {"channel_scale", &references::channel_scale},
     {"concat", &references::concat},
     {"confusion_counts", &references::confusion_counts},
