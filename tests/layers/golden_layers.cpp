@@ -10,6 +10,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
 #include "tests/support/golden_file.h"
+#include "tests/support/test_device.h"
 
 namespace psanet::tests {
 namespace {
@@ -73,7 +74,7 @@ void check_word(const GoldenFile& file, const std::string& name) {
   wanted.push_back(in);
   add_gradients(graph, dot(graph, "loss", y, graph.input("grad_y", grad_y.type)), wanted);
 
-  Device device = Device::cpu(2);
+  Device device = test_device();
   Parameters parameters(device);
   Program program(device, graph, parameters);
   Safetensors weights;
@@ -117,7 +118,7 @@ void check_cross_entropy(const GoldenFile& file, const std::string& name) {
   graph.output("valid", sums[1]);
   add_gradients(graph, loss, {in});
 
-  Device device = Device::cpu(2);
+  Device device = test_device();
   Parameters parameters(device);
   Program program(device, graph, parameters);
   write_values(program.input("x"), x);
@@ -146,7 +147,7 @@ void check_dropout(const GoldenFile& file, const std::string& name) {
   graph.output("y", y);
   add_gradients(graph, dot(graph, "loss", y, graph.input("grad_y", grad_y.type)), {in});
 
-  Device device = Device::cpu(2);
+  Device device = test_device();
   Parameters parameters(device);
   Program program(device, graph, parameters);
   write_values(program.input("x"), x);

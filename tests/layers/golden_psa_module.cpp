@@ -7,6 +7,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
 #include "tests/support/golden_file.h"
+#include "tests/support/test_device.h"
 
 namespace psanet::tests {
 namespace {
@@ -89,7 +90,7 @@ void check_case(const GoldenFile& file, const std::string& name, Passes passes) 
     add_gradients(graph, dot(graph, "loss", graph.output("out.y"), upstream), wanted);
   }
 
-  Device device = Device::cpu(2);
+  Device device = test_device();
   Parameters parameters(device);
   Program program(device, graph, parameters);
   load_weights(parameters, file.below(name + ".param."), "golden", true);

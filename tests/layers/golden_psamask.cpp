@@ -8,6 +8,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
 #include "tests/support/golden_file.h"
+#include "tests/support/test_device.h"
 
 namespace psanet::tests {
 namespace {
@@ -38,7 +39,7 @@ TEST_CASE("golden: the mask operator of collect and distribute is exact, forward
     graph.output("out", out);
     add_gradients(graph, dot(graph, "loss", out, graph.input("grad", grad_output.type)), {in});
 
-    Device device = Device::cpu(2);
+    Device device = test_device();
     Parameters parameters(device);
     Program program(device, graph, parameters);
     write_values(program.input("logits"), logits);

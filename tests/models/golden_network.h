@@ -7,6 +7,7 @@
 #include "engine/program.h"
 #include "models/model_file.h"
 #include "tests/support/golden_file.h"
+#include "tests/support/test_device.h"
 
 namespace psanet::tests {
 
@@ -20,7 +21,7 @@ class GoldenNetwork {
   const uint64_t seed;
   const bool tight;
   const int64_t batch;
-  Device device = Device::cpu(2);
+  Device device = test_device();
   Parameters parameters;
 
   /// A program of the model's graph or of a graph made from it; its parameters have hash values if nobody set them.

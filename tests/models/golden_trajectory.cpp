@@ -9,6 +9,7 @@
 #include "tests/support/build.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
+#include "tests/support/test_device.h"
 
 namespace psanet::tests {
 namespace {
@@ -62,7 +63,7 @@ void check_steps(const std::string& name) {
   const GoldenFile file(*dir / name);
   const Graph forward = tiny_network(file);
   models::TrainingOptions options = options_of(file);
-  Device device = Device::cpu(2);
+  Device device = test_device();
   Parameters parameters(device), elsewhere(device);
   Program train(device, models::training_step(forward, options), parameters);
   options.update = false;

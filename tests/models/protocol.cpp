@@ -9,6 +9,7 @@
 #include "models/prediction.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
+#include "tests/support/test_device.h"
 
 namespace psanet::models {
 namespace {
@@ -48,7 +49,7 @@ TEST_CASE("golden: sliding windows, scales and mirror images as the official tes
   const auto dir = tests::golden_dir();
   if (!dir) return;
   const Safetensors file = read_safetensors(*dir / "protocol.safetensors");
-  Device device = Device::cpu();
+  Device device = psanet::tests::test_device(0);
   for (const std::string& name : nlohmann::json::parse(file.metadata.at("cases")).get<std::vector<std::string>>()) {
     CAPTURE(name);
     const auto meta = nlohmann::json::parse(file.metadata.at(name));
@@ -106,7 +107,7 @@ TEST_CASE("sizes round half to even, windows end flush with the border") {
 }
 
 TEST_CASE("a prediction does not depend on how many windows go through the network at a time") {
-  Device device = Device::cpu();
+  Device device = psanet::tests::test_device(0);
   std::vector<float> pixels(70 * 50 * 3);
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i * 37 % 256);
   ProtocolOptions options;

@@ -10,6 +10,7 @@
 #include "layers/conv2d.h"
 #include "layers/matmul.h"
 #include "tests/support/graph_run.h"
+#include "tests/support/op_subject.h"
 #include "tests/support/references.h"
 
 namespace psanet::tests {
@@ -17,88 +18,6 @@ namespace psanet::tests {
 namespace {
 
 using Problems = std::vector<std::string>;
-
-constexpr char kNode[] = "op";
-
-std::string input_name(size_t i) {
-  return fmt::format("in{}", i);
-}
-
-/// How the inputs of the op are brought to it.
-enum class Feed {
-  inputs,      // set before each run
-  parameters,  // all but the first are constants for the program
-  values       // computed by another node, so that the op may take their memory
-};
-
-/// The op alone, with these outputs.
-Subject forward_subject(const OpCase& c, Feed feed, const std::vector<size_t>& outputs) {
-  Subject s;
-  Values in;
-  for (size_t i = 0; i < c.inputs.size(); ++i) {
-    const HostTensor& values = c.inputs[i].tensor;
-    const bool floats = values.type.dtype == DType::f32;
-    if (feed == Feed::parameters && i > 0 && floats) {
-      in.push_back(s.graph.parameter(input_name(i), values.type, Initializer::constant(0)));
-      s.parameters.emplace_back(input_name(i), values);
-      continue;
-    }
-    Value v = s.graph.input(input_name(i), values.type);
-    s.inputs.emplace_back(input_name(i), values);
-    if (feed == Feed::values && floats) v = s.graph.add(input_name(i) + ".same", layers::Scale{1}, {v});
-    in.push_back(v);
-  }
-  const Values out = s.graph.apply(kNode, c.op, in);
-  for (size_t o : outputs) {
-    s.outputs.push_back(fmt::format("out{}", o));
-    s.graph.output(s.outputs.back(), out[o]);
-  }
-  for (int i : c.op.mutates(c.inputs.size())) s.updated.push_back(input_name(static_cast<size_t>(i)));
-  return s;
-}
-
-/// Upstream gradient of output 0, the only one that ops are differentiable in.
-HostTensor upstream(const OpCase& c) {
-  HostTensor d_out(c.op.infer(c.input_types())[0]);
-  const uint64_t key = hash_name(c.name + "#d_out");
-  for (size_t i = 0; i < d_out.values.size(); ++i) d_out.values[i] = static_cast<float>(random_unit(key, i));
-  return d_out;
-}
-
-/// The op and its gradient rule; the outputs are "d_in<i>" for the inputs that are not constant, or for one of them.
-Subject gradient_subject(const OpCase& c, Feed feed, int only_input = -1) {
-  Subject s = forward_subject(c, feed, {});
-  const int id = static_cast<int>(s.graph.nodes().size()) - 1;
-  const Node& node = s.graph.node(id);
-
-  const HostTensor d_y = upstream(c);
-  Values d_out(node.outputs.size());
-  d_out[0] = s.graph.input("d_out", d_y.type);
-  s.inputs.emplace_back("d_out", d_y);
-  if (feed == Feed::values) d_out[0] = s.graph.add("d_out.same", layers::Scale{1}, {d_out[0]});
-
-  std::vector<bool> needs;
-  for (size_t i = 0; i < c.inputs.size(); ++i) {
-    needs.push_back(!c.inputs[i].constant && (only_input < 0 || i == static_cast<size_t>(only_input)));
-  }
-  Gradient scope(s.graph, node, id, d_out, needs);
-  const Values d_in = c.op.grad(scope);
-  for (size_t i = 0; i < c.inputs.size(); ++i) {
-    if (!needs[i] || i >= d_in.size() || !d_in[i]) continue;
-    s.outputs.push_back(fmt::format("d_in{}", i));
-    s.graph.output(s.outputs.back(), d_in[i]);
-  }
-  return s;
-}
-
-bool differentiable(const OpCase& c) {
-  return c.gradient && c.op.has_gradient();
-}
-
-Tolerance tolerance_for(const OpCase& c, const HostTensor& wanted) {
-  if (wanted.type.dtype != DType::f32) return {0, 0};
-  return {c.tolerance * std::max(1.0, largest(wanted.values)), c.tolerance};
-}
 
 /// What 1, 2 and 3 threads gave.
 struct Outcomes {
@@ -205,25 +124,25 @@ void check_forward(const OpCase& c, Reference reference, Devices& devices, Probl
       if (!off.empty()) problems.push_back(fmt::format("{}: output {}: {}", what, o, off));
     }
   };
-  const Outcomes all = run_on_all(forward_subject(c, Feed::inputs, outputs), c, devices, "forward", problems);
+  const Outcomes all = run_on_all(forward_subject(c, {}, outputs), c, devices, "forward", problems);
   compare("forward", all.one.values);
 
   if (!c.op.mutates(c.inputs.size()).empty()) return;
   if (c.inputs.size() > 1) {
-    compare("forward with constants", run(devices.two, forward_subject(c, Feed::parameters, outputs)).values);
+    compare("forward with constants", run(devices.two, forward_subject(c, {Feed::parameters}, outputs)).values);
   }
-  if (run(devices.two, forward_subject(c, Feed::values, outputs)).bits != all.two.bits) {
+  if (run(devices.two, forward_subject(c, {Feed::values}, outputs)).bits != all.two.bits) {
     problems.emplace_back("forward in the memory of its inputs: other bits");
   }
   for (size_t k = 0; outputs.size() > 1 && k < outputs.size(); ++k) {
-    if (run(devices.two, forward_subject(c, Feed::inputs, {outputs[k]})).bits[0] != all.two.bits[k]) {
+    if (run(devices.two, forward_subject(c, {}, {outputs[k]})).bits[0] != all.two.bits[k]) {
       problems.push_back(fmt::format("forward with output {} alone: other bits", outputs[k]));
     }
   }
 }
 
 void check_backward(const OpCase& c, Reference reference, Devices& devices, Problems& problems) {
-  const Subject subject = gradient_subject(c, Feed::inputs);
+  const Subject subject = gradient_subject(c, {});
   const Outcomes all = run_on_all(subject, c, devices, "gradient", problems);
   size_t at = 0;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
@@ -233,13 +152,13 @@ void check_backward(const OpCase& c, Reference reference, Devices& devices, Prob
       continue;
     }
     check_gradient(c, reference, i, all.one.values[at], problems);
-    const Outcome alone = run(devices.two, gradient_subject(c, Feed::inputs, static_cast<int>(i)));
+    const Outcome alone = run(devices.two, gradient_subject(c, {}, static_cast<int>(i)));
     if (alone.bits[0] != all.two.bits[at]) {
       problems.push_back(fmt::format("gradient of input {} alone: other bits", i));
     }
     ++at;
   }
-  if (run(devices.two, gradient_subject(c, Feed::values)).bits != all.two.bits) {
+  if (run(devices.two, gradient_subject(c, {Feed::values})).bits != all.two.bits) {
     problems.emplace_back("gradient in the memory of its inputs: other bits");
   }
 }
@@ -258,9 +177,9 @@ std::vector<std::string> broken_promises(const OpCase& c, Devices& devices) {
 std::set<std::string> gradient_ops(const OpCase& c) {
   std::set<std::string> names;
   if (!differentiable(c)) return names;
-  const Subject subject = gradient_subject(c, Feed::inputs);
+  const Subject subject = gradient_subject(c, {});
   for (const Node& node : subject.graph.nodes()) {
-    if (node.op() && node.name != kNode) names.insert(node.op()->name());
+    if (node.op() && node.name != kOpNode) names.insert(node.op()->name());
   }
   return names;
 }
