@@ -14,15 +14,16 @@ namespace {
 // Full-resolution logits exist for one pixel at a time, in the registers of a warp: a lane has every 32nd class.
 //
 // Enlarging by more than 2x2 (59 -> 465), a warp takes a cell: the pixels between four neighbouring low-resolution
-// places, its corners. It keeps the logits of the corners and their gradients in registers, walks over the pixels, and
-// writes the four gradients to the workspace; a second kernel adds to each place the contributions of the four cells
-// around it, in a fixed order. Otherwise a warp takes a pixel; its gradient goes to the workspace, and the gradient of
-// the resize does the rest (of equal sizes: straight to d_logits).
+// places, its corners. It keeps the logits of the corners in shared memory and their gradients in registers, walks over
+// the pixels, and writes the four gradients to the workspace; a second kernel adds up for each place the contributions
+// of the four cells around it, in a fixed order. Otherwise a warp takes a pixel; its gradient goes to the workspace,
+// and the gradient of the resize does the rest (of equal sizes: straight to d_logits).
 //
 // Logits are in units of log 2, so that the exponential is one instruction; one for each logit of a pixel.
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 128;  // warps use many registers: small blocks leave fewer of them over
 constexpr int kWarps = kThreads / kWarp;
+constexpr int kSumThreads = 1024;  // one block adds up the sums of all blocks
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
 struct Sums {
@@ -50,17 +51,17 @@ __device__ __forceinline__ void store_block_sums(double loss, int valid, Sums* s
 }
 
 /// One block: loss_sum and valid from sums [count].
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kSumThreads)
     add_sums_kernel(int64_t count, const Sums* sums, float* loss_sum, float* valid) {
-  PSANET_SHARED(Sums, of_thread, [kThreads]);
+  PSANET_SHARED(Sums, of_thread, [kSumThreads]);
   const int t = static_cast<int>(threadIdx.x);
   Sums own{0, 0};
-  for (int64_t i = t; i < count; i += kThreads) {
+  for (int64_t i = t; i < count; i += kSumThreads) {
     own.loss += sums[i].loss;
     own.valid += sums[i].valid;
   }
   of_thread[t] = own;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
+  for (int half = kSumThreads / 2; half > 0; half /= 2) {
     __syncthreads();
     if (t >= half) continue;
     of_thread[t].loss += of_thread[t + half].loss;
@@ -82,12 +83,13 @@ __device__ __forceinline__ Tap without_twins(Tap tap) {
 
 /// A warp for each cell: contributions [cells, 4 corners, padded] (null: no gradient), sums [blocks]. Cells are
 /// numbered as the places [N,H,W] that are their upper left corners; corners are upper left, upper right, lower left,
-/// lower right. Shared: [kWarps][4][padded].
+/// lower right. Shared: [kWarps][2][4][kClasses * kWarp], logits of the corners and weights of the labels.
 template <class T, int kClasses>  // of a lane
 __global__ void __launch_bounds__(kThreads)
     cells_kernel(int64_t cells, ResizeAxis rows, ResizeAxis columns, int channels, int padded, int ignore,
                  const T* logits, const uint8_t* label, float* contributions, Sums* sums) {
-  PSANET_DYNAMIC_SHARED(float, label_weights_of_warps);
+  PSANET_DYNAMIC_SHARED(float, shared);
+  constexpr int kStride = kClasses * kWarp;
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t cell = static_cast<int64_t>(blockIdx.x) * kWarps + warp;
   double loss = 0;
@@ -96,42 +98,34 @@ __global__ void __launch_bounds__(kThreads)
     const int row = static_cast<int>(cell / columns.in), n = row / rows.in;
     const int top = row - n * rows.in, left = static_cast<int>(cell - static_cast<int64_t>(row) * columns.in);
     const int bottom = top + 1 < rows.in ? top + 1 : top, right = left + 1 < columns.in ? left + 1 : left;
-    const auto logits_at = [&](int corner) {
-      const int r = corner < 2 ? top : bottom, c = corner % 2 == 0 ? left : right;
-      return logits + (static_cast<int64_t>(n * rows.in + r) * columns.in + c) * channels;
-    };
 
-    // Relative to the largest logit of the corner, which bounds: no interpolated logit is above 0.
-    float corner[4][kClasses], d_corner[4][kClasses], largest[4];
+    // Logits relative to the largest of their corner, which is a bound: no interpolated one is above 0.
+    float* corners = shared + warp * 8 * kStride;
     PSANET_UNROLL
     for (int q = 0; q < 4; ++q) {
-      const T* from = logits_at(q);
-      largest[q] = -INFINITY;
+      const int r = q < 2 ? top : bottom, column = q % 2 == 0 ? left : right;
+      const T* from = logits + (static_cast<int64_t>(n * rows.in + r) * columns.in + column) * channels;
+      float own[kClasses], largest = -INFINITY;
       PSANET_UNROLL
       for (int k = 0; k < kClasses; ++k) {
         const int c = lane + k * kWarp;
-        corner[q][k] = c < channels ? as_float(from[c]) * kLog2e : -INFINITY;
-        largest[q] = corner[q][k] > largest[q] ? corner[q][k] : largest[q];
+        own[k] = c < channels ? as_float(from[c]) * kLog2e : -INFINITY;
+        largest = own[k] > largest ? own[k] : largest;
       }
-      largest[q] = warp_max(largest[q]);
+      largest = warp_max(largest);
       PSANET_UNROLL
       for (int k = 0; k < kClasses; ++k) {
-        corner[q][k] = lane + k * kWarp < channels ? corner[q][k] - largest[q] : -1e30f;
-        d_corner[q][k] = 0;
+        const int c = lane + k * kWarp;
+        corners[q * kStride + c] = c < channels ? own[k] - largest : -1e30f;
       }
     }
-
     // What belongs to the label of a pixel is looked up and added up by the first four lanes, one for each corner:
-    // label_weights [4][padded] is, for each class, the sum of the corner's weights over the pixels that bear it.
+    // label_weights is, for each class, the sum of the corner's weights over the pixels that bear it.
+    float* label_weights = corners + 4 * kStride;
     const int my_corner = lane % 4;
-    const T* my_logits = logits_at(my_corner);
-    const float my_largest =
-        my_corner < 2 ? (my_corner == 0 ? largest[0] : largest[1]) : (my_corner == 2 ? largest[2] : largest[3]);
-    float* label_weights = label_weights_of_warps + warp * 4 * padded;
-    if (contributions != nullptr) {
-      for (int i = lane; i < 4 * padded; i += kWarp) label_weights[i] = 0;
-      __syncwarp();
-    }
+    for (int i = lane; i < 4 * kStride; i += kWarp) label_weights[i] = 0;
+    __syncwarp();
+    float d_corner[4][kClasses] = {};
 
     // Runs: up to 32 neighbouring pixels of a row of the cell. Each lane reads the label of one, a run ahead.
     const Range ohs = rows.cell(top), ows = columns.cell(left);
@@ -157,8 +151,9 @@ __global__ void __launch_bounds__(kThreads)
       float on_left[kClasses], slope[kClasses], d_left[kClasses], d_right[kClasses];
       PSANET_UNROLL
       for (int k = 0; k < kClasses; ++k) {
-        on_left[k] = v.weight_low * corner[0][k] + v.weight_high * corner[2][k];
-        slope[k] = v.weight_low * corner[1][k] + v.weight_high * corner[3][k] - on_left[k];
+        const float* of_class = corners + lane + k * kWarp;
+        on_left[k] = v.weight_low * of_class[0] + v.weight_high * of_class[2 * kStride];
+        slope[k] = v.weight_low * of_class[kStride] + v.weight_high * of_class[3 * kStride] - on_left[k];
         d_left[k] = d_right[k] = 0;
       }
       float logarithms = 0, label_logits = 0;
@@ -196,8 +191,8 @@ __global__ void __launch_bounds__(kThreads)
 
         const float my_weight = my_weight_v * (my_corner % 2 == 0 ? h.weight_low : h.weight_high);
         if (lane < 4) {
-          label_logits += my_weight * (as_float(my_logits[pixel_label]) * kLog2e - my_largest);
-          if (contributions != nullptr) label_weights[my_corner * padded + pixel_label] += my_weight;
+          label_logits += my_weight * corners[my_corner * kStride + pixel_label];
+          label_weights[my_corner * kStride + pixel_label] += my_weight;
         }
         const float to_left = __fdividef(h.weight_low, sum), to_right = __fdividef(h.weight_high, sum);
         PSANET_UNROLL
@@ -225,7 +220,7 @@ __global__ void __launch_bounds__(kThreads)
         PSANET_UNROLL
         for (int k = 0; k < kClasses; ++k) {
           const int c = lane + k * kWarp;
-          if (c < padded) to[q * padded + c] = d_corner[q][k] - label_weights[q * padded + c];
+          if (c < padded) to[q * padded + c] = d_corner[q][k] - label_weights[q * kStride + c];
         }
       }
     }
@@ -345,9 +340,9 @@ template <class T>
 int64_t run_cells(CudaContext& ctx, const ResizeDims& d, int ignore, const T* logits, const uint8_t* label, T* d_logits,
                   float* contributions, Sums* sums) {
   const int64_t cells = d.batch * d.in_h * d.in_w, padded = padded_channels(d), blocks = ceil_div(cells, kWarps);
-  const LaunchDims dims{dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
-                        kWarps * 4 * padded * static_cast<int64_t>(sizeof(float))};
   with_classes_of_lane(d.channels, [&](auto classes) {
+    const LaunchDims dims{dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+                          kWarps * 2 * 4 * classes() * kWarp * static_cast<int64_t>(sizeof(float))};
     launch(ctx, cells_kernel<T, classes()>, dims, cells, rows_of(d), columns_of(d), d.channels, padded, ignore, logits,
            label, d_logits == nullptr ? nullptr : contributions, sums);
   });
@@ -395,7 +390,7 @@ void resize_cross_entropy(CudaContext& ctx, const ResizeDims& dims, int ignore, 
     count = run_pixels(ctx, dims, ignore, logits, label, gradients, sums);
     resize_gradient(ctx, dims, gradients, d_logits);
   }
-  launch(ctx, add_sums_kernel, {dim3(1), dim3(kThreads)}, count, sums, loss_sum, valid);
+  launch(ctx, add_sums_kernel, {dim3(1), dim3(kSumThreads)}, count, sums, loss_sum, valid);
 }
 
 #define PSANET_INSTANTIATE(T)                                                                                        \

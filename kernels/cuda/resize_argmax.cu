@@ -28,7 +28,7 @@ struct Best {
 
 /// Grid (tiles across, tiles down, images); shared [places of the tile][padded], padded a multiple of 4.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     argmax_of_tile_kernel(int batch, ResizeAxis rows, ResizeAxis columns, int channels, int padded, const T* x,
                           uint8_t* labels) {
   PSANET_DYNAMIC_SHARED(float, places);
