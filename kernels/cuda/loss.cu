@@ -30,15 +30,16 @@ struct Sums {
   double loss, valid;
 };
 
-__device__ __forceinline__ double warp_sum(double x) {
-  for (int by = kWarp / 2; by > 0; by /= 2) x += __shfl_xor_sync(kAllLanes, x, by);
-  return x;
-}
+/// What the blocks of a kernel have added up, in scratch memory.
+struct BlockSums {
+  Sums* sums;
+  int64_t blocks;
+};
 
 /// sums[block] = sum over the block's warps, in order. `loss` is summed over lanes; `valid` is that of any lane.
 __device__ __forceinline__ void store_block_sums(double loss, int valid, Sums* sums) {
   PSANET_SHARED(Sums, of_warp, [kWarps]);
-  loss = warp_sum(loss);
+  for (int by = kWarp / 2; by > 0; by /= 2) loss += __shfl_xor_sync(kAllLanes, loss, by);
   if (threadIdx.x % kWarp == 0) of_warp[threadIdx.x / kWarp] = {loss, static_cast<double>(valid)};
   __syncthreads();
   if (threadIdx.x > 0) return;
@@ -147,6 +148,7 @@ __global__ void __launch_bounds__(kThreads)
 
       const int down = run / runs_of_row, first_ow = ows.begin + (run - down * runs_of_row) * kWarp;
       const Tap v = without_twins(rows[ohs.begin + down]);
+      const float my_weight_right = without_twins(columns[first_ow + lane]).weight_high;  // of the lane's pixel
       const float my_weight_v = lane >= 4 ? 0.0f : my_corner < 2 ? v.weight_low : v.weight_high;
       float on_left[kClasses], slope[kClasses], d_left[kClasses], d_right[kClasses];
       PSANET_UNROLL
@@ -161,12 +163,12 @@ __global__ void __launch_bounds__(kThreads)
         const int i = __ffs(static_cast<int>(pixels)) - 1;
         pixels &= pixels - 1;
         const int pixel_label = __shfl_sync(kAllLanes, my_label, i);
-        const Tap h = without_twins(columns[first_ow + i]);
+        const float weight_right = __shfl_sync(kAllLanes, my_weight_right, i), weight_left = 1.0f - weight_right;
 
         float e[kClasses], sum = 0;
         PSANET_UNROLL
         for (int k = 0; k < kClasses; ++k) {
-          e[k] = exp2_fast(on_left[k] + h.weight_high * slope[k]);
+          e[k] = exp2_fast(on_left[k] + weight_right * slope[k]);
           sum += e[k];
         }
         sum = warp_sum(sum);
@@ -174,7 +176,7 @@ __global__ void __launch_bounds__(kThreads)
           float highest = -INFINITY;
           PSANET_UNROLL
           for (int k = 0; k < kClasses; ++k) {
-            e[k] = on_left[k] + h.weight_high * slope[k];
+            e[k] = on_left[k] + weight_right * slope[k];
             highest = e[k] > highest ? e[k] : highest;
           }
           highest = warp_max(highest);
@@ -189,12 +191,12 @@ __global__ void __launch_bounds__(kThreads)
         }
         logarithms += __logf(sum);
 
-        const float my_weight = my_weight_v * (my_corner % 2 == 0 ? h.weight_low : h.weight_high);
+        const float my_weight = my_weight_v * (my_corner % 2 == 0 ? weight_left : weight_right);
         if (lane < 4) {
           label_logits += my_weight * corners[my_corner * kStride + pixel_label];
           label_weights[my_corner * kStride + pixel_label] += my_weight;
         }
-        const float to_left = __fdividef(h.weight_low, sum), to_right = __fdividef(h.weight_high, sum);
+        const float to_left = __fdividef(weight_left, sum), to_right = __fdividef(weight_right, sum);
         PSANET_UNROLL
         for (int k = 0; k < kClasses; ++k) {
           d_left[k] += e[k] * to_left;
@@ -335,34 +337,36 @@ bool is_equal_size(const ResizeDims& d) {
   return d.out_h == d.in_h && d.out_w == d.in_w;
 }
 
-/// Writes sums; their number.
 template <class T>
-int64_t run_cells(CudaContext& ctx, const ResizeDims& d, int ignore, const T* logits, const uint8_t* label, T* d_logits,
-                  float* contributions, Sums* sums) {
+BlockSums run_cells(CudaContext& ctx, const ResizeDims& d, int ignore, const T* logits, const uint8_t* label,
+                    T* d_logits, float* contributions) {
   const int64_t cells = d.batch * d.in_h * d.in_w, padded = padded_channels(d), blocks = ceil_div(cells, kWarps);
+  const BlockSums result{scratch<Sums>(ctx, blocks), blocks};
+  if (cells == 0) return result;
   with_classes_of_lane(d.channels, [&](auto classes) {
     const LaunchDims dims{dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
                           kWarps * 2 * 4 * classes() * kWarp * static_cast<int64_t>(sizeof(float))};
     launch(ctx, cells_kernel<T, classes()>, dims, cells, rows_of(d), columns_of(d), d.channels, padded, ignore, logits,
-           label, d_logits == nullptr ? nullptr : contributions, sums);
+           label, d_logits == nullptr ? nullptr : contributions, result.sums);
   });
   if (d_logits != nullptr) {
     const MapDims places = map_dims(d.batch, d.in_h, d.in_w, padded / 4);
     launch(ctx, add_contributions_kernel<T>, loop_over_map(places), places, d.channels, contributions, d_logits);
   }
-  return blocks;
+  return result;
 }
 
 template <class T, class Gradient>
-int64_t run_pixels(CudaContext& ctx, const ResizeDims& d, int ignore, const T* logits, const uint8_t* label,
-                   Gradient* gradient, Sums* sums) {
+BlockSums run_pixels(CudaContext& ctx, const ResizeDims& d, int ignore, const T* logits, const uint8_t* label,
+                     Gradient* gradient) {
   const int64_t pixels = d.batch * d.out_h * d.out_w;
   const LaunchDims dims = loop_over(ctx, pixels * kWarp, kThreads);
+  const BlockSums result{scratch<Sums>(ctx, dims.grid.x), dims.grid.x};
   with_classes_of_lane(d.channels, [&](auto classes) {
     launch(ctx, pixels_kernel<T, Gradient, classes()>, dims, pixels, rows_of(d), columns_of(d), d.channels, ignore,
-           logits, label, gradient, sums);
+           logits, label, gradient, result.sums);
   });
-  return dims.grid.x;
+  return result;
 }
 
 }  // namespace
@@ -378,19 +382,17 @@ template <class T>
 void resize_cross_entropy(CudaContext& ctx, const ResizeDims& dims, int ignore, const T* logits, const uint8_t* label,
                           float* loss_sum, float* valid, T* d_logits, void* workspace) {
   using namespace cuda;
-  const int64_t most_blocks = ceil_div(dims.batch * std::max(dims.in_h * dims.in_w, dims.out_h * dims.out_w), kWarps);
-  auto* sums = scratch<Sums>(ctx, most_blocks + 1);
   auto* gradients = static_cast<float*>(workspace);
-  int64_t count = 0;
+  BlockSums of_blocks{};
   if (by_cells(dims)) {
-    if (dims.batch > 0) count = run_cells(ctx, dims, ignore, logits, label, d_logits, gradients, sums);
+    of_blocks = run_cells(ctx, dims, ignore, logits, label, d_logits, gradients);
   } else if (is_equal_size(dims) || d_logits == nullptr) {
-    count = run_pixels(ctx, dims, ignore, logits, label, d_logits, sums);
+    of_blocks = run_pixels(ctx, dims, ignore, logits, label, d_logits);
   } else {
-    count = run_pixels(ctx, dims, ignore, logits, label, gradients, sums);
+    of_blocks = run_pixels(ctx, dims, ignore, logits, label, gradients);
     resize_gradient(ctx, dims, gradients, d_logits);
   }
-  launch(ctx, add_sums_kernel, {dim3(1), dim3(kSumThreads)}, count, sums, loss_sum, valid);
+  launch(ctx, add_sums_kernel, {dim3(1), dim3(kSumThreads)}, of_blocks.blocks, of_blocks.sums, loss_sum, valid);
 }
 
 #define PSANET_INSTANTIATE(T)                                                                                        \

@@ -19,7 +19,9 @@ __global__ void resize_forward_kernel(MapDims out, ResizeAxis rows, ResizeAxis c
     const auto at = [&](int row, int column) {
       return load<kN>(image + (static_cast<int64_t>(row) * columns.in + column) * channels);
     };
-    const Pack<T, kN> a = at(v.low, h.low), b = at(v.low, h.high), c = at(v.high, h.low), d = at(v.high, h.high);
+    // A place of weight 0 is not fetched: where sizes divide (59 -> 30) that is three of four.
+    const int below_row = v.weight_high == 0 ? v.low : v.high, right = h.weight_high == 0 ? h.low : h.high;
+    const Pack<T, kN> a = at(v.low, h.low), b = at(v.low, right), c = at(below_row, h.low), d = at(below_row, right);
     Pack<T, kN> result;
     PSANET_UNROLL
     for (int i = 0; i < kN; ++i) {
