@@ -155,6 +155,12 @@ inline float rsqrtf(float x) {
 inline float __fdividef(float a, float b) {
   return a / b;
 }
+inline float __fmul_rn(float a, float b) {
+  return a * b;
+}
+inline float __fadd_rn(float a, float b) {
+  return a + b;
+}
 inline float __uint_as_float(unsigned bits) {
   float x;
   std::memcpy(&x, &bits, 4);
