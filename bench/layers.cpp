@@ -1,4 +1,5 @@
 // Convolution, batch norm, pooling, resize and the loss head at PSANet50's shapes.
+#include "bench/benchmarks.h"
 #include "bench/op_bench.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
@@ -9,72 +10,99 @@
 namespace psanet::bench {
 namespace {
 
-/// in channels, out channels, map, kernel, stride, dilation; batch 1
 void conv2d(benchmark::State& state, bool backward) {
-  const int64_t in = state.range(0), out = state.range(1), size = state.range(2), kernel = state.range(3),
-                dilation = state.range(5);
+  const int64_t n = state.range(0), in = state.range(1), out = state.range(2), size = state.range(3),
+                kernel = state.range(4), dilation = state.range(6);
   layers::Conv2d op;
-  op.stride = {state.range(4), state.range(4)};
+  op.stride = {state.range(5), state.range(5)};
   op.dilation = {dilation, dilation};
   op.padding = {kernel / 2 * dilation, kernel / 2 * dilation};
-  run_op(state, op, {f32({1, size, size, in}), f32({out, kernel, kernel, in})}, backward);
+  run_op(state, op, {activation({n, size, size, in}), activation({out, kernel, kernel, in})}, backward);
 }
-
-void psanet50_convolutions(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"in", "out", "size", "kernel", "stride", "dilation"});
-  b->Args({3, 64, 465, 3, 2, 1})->Args({64, 128, 233, 3, 1, 1})->Args({64, 256, 117, 1, 1, 1});
-  b->Args({128, 128, 59, 3, 1, 1})->Args({1024, 256, 59, 1, 1, 1})->Args({256, 256, 59, 3, 1, 2});
-  b->Args({512, 2048, 59, 1, 1, 1})->Args({512, 512, 59, 3, 1, 4})->Args({4096, 512, 59, 3, 1, 1});
-  b->Unit(benchmark::kMillisecond)->UseRealTime();
-}
-BENCHMARK_CAPTURE(conv2d, forward, false)->Apply(psanet50_convolutions);
-BENCHMARK_CAPTURE(conv2d, forward_backward, true)->Apply(psanet50_convolutions);
 
 void batch_norm(benchmark::State& state, bool backward) {
-  const int64_t size = state.range(0), channels = state.range(1);
+  const int64_t n = state.range(0), size = state.range(1), channels = state.range(2);
   layers::BatchNormApply op;
   op.relu = true;
   const Type vector = f32({channels});
-  run_op(state, op, {f32({1, size, size, channels}), vector, vector, vector, vector}, backward);
-  state.SetBytesProcessed(state.iterations() * size * size * channels * 4 * (backward ? 9 : 2));
+  run_op(state, op, {activation({n, size, size, channels}), vector, vector, vector, vector}, backward);
 }
-void norm_sizes(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"size", "channels"})
-      ->Args({233, 128})
-      ->Args({117, 256})
-      ->Args({59, 2048})
-      ->Unit(benchmark::kMillisecond)
-      ->UseRealTime();
-}
-BENCHMARK_CAPTURE(batch_norm, forward, false)->Apply(norm_sizes);
-BENCHMARK_CAPTURE(batch_norm, forward_backward, true)->Apply(norm_sizes);
 
 void batch_norm_statistics(benchmark::State& state) {
-  const int64_t size = state.range(0), channels = state.range(1);
-  run_op(state, layers::BatchNormStatistics{}, {f32({1, size, size, channels})}, false);
-  state.SetBytesProcessed(state.iterations() * size * size * channels * 4);
+  run_op(state, layers::BatchNormStatistics{},
+         {activation({state.range(0), state.range(1), state.range(1), state.range(2)})}, false);
 }
-BENCHMARK(batch_norm_statistics)->Apply(norm_sizes);
 
 /// Resize 59 -> 465, softmax cross entropy and its gradient, 150 classes: both heads of PSANet50 do this.
 void loss_head(benchmark::State& state) {
-  run_op(state, layers::ResizeCrossEntropy{}, {f32({1, 59, 59, 150}), Type{DType::u8, {1, 465, 465}}}, true, 1, 150);
+  const int64_t n = state.range(0);
+  run_op(state, layers::ResizeCrossEntropy{}, {activation({n, 59, 59, 150}), Type{DType::u8, {n, 465, 465}}}, true, 1,
+         150);
 }
-BENCHMARK(loss_head)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void resize(benchmark::State& state, bool backward) {
   layers::Resize op;
   op.height = op.width = 59;
-  run_op(state, op, {f32({1, 30, 30, 2048})}, backward);
+  run_op(state, op, {activation({state.range(0), 30, 30, 2048})}, backward);
 }
-BENCHMARK_CAPTURE(resize, forward, false)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(resize, forward_backward, true)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+void resize_argmax(benchmark::State& state) {
+  layers::ResizeArgmax op;
+  op.height = op.width = 465;
+  run_op(state, op, {activation({state.range(0), 59, 59, 150})}, false);
+}
 
 void max_pool(benchmark::State& state, bool backward) {
-  run_op(state, layers::MaxPool{}, {f32({1, 233, 233, 128})}, backward);
+  run_op(state, layers::MaxPool{}, {activation({state.range(0), 233, 233, 128})}, backward);
 }
-BENCHMARK_CAPTURE(max_pool, forward, false)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(max_pool, forward_backward, true)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+using Timed = benchmark::internal::Benchmark;
+
+Timed* in_ms(Timed* b) {
+  return b->Unit(benchmark::kMillisecond)->UseRealTime();
+}
+
+template <class F, class... Args>
+Timed* timed(const std::string& name, F f, Args... args) {
+  return in_ms(benchmark::RegisterBenchmark(name.c_str(), f, args...));
+}
+
+/// Every batch size in front of the other arguments.
+void with_batches(Timed* b, std::vector<std::string> names, const std::vector<std::vector<int64_t>>& arguments) {
+  names.insert(names.begin(), "batch");
+  b->ArgNames(names);
+  for (int64_t n : batches()) {
+    for (std::vector<int64_t> a : arguments) {
+      a.insert(a.begin(), n);
+      b->Args(a);
+    }
+  }
+}
 
 }  // namespace
+
+void register_layers() {
+  for (bool backward : {false, true}) {
+    const std::string direction = backward ? "/forward_backward" : "/forward";
+    with_batches(timed("conv2d" + direction, conv2d, backward), {"in", "out", "size", "kernel", "stride", "dilation"},
+                 {{3, 64, 465, 3, 2, 1},
+                  {64, 128, 233, 3, 1, 1},
+                  {64, 256, 117, 1, 1, 1},
+                  {128, 128, 59, 3, 1, 1},
+                  {1024, 256, 59, 1, 1, 1},
+                  {256, 256, 59, 3, 1, 2},
+                  {512, 2048, 59, 1, 1, 1},
+                  {512, 512, 59, 3, 1, 4},
+                  {4096, 512, 59, 3, 1, 1}});
+    with_batches(timed("batch_norm" + direction, batch_norm, backward), {"size", "channels"},
+                 {{233, 128}, {117, 256}, {59, 2048}});
+    with_batches(timed("resize" + direction, resize, backward), {}, {{}});
+    with_batches(timed("max_pool" + direction, max_pool, backward), {}, {{}});
+  }
+  with_batches(timed("batch_norm_statistics", batch_norm_statistics), {"size", "channels"},
+               {{233, 128}, {117, 256}, {59, 2048}});
+  with_batches(timed("loss_head", loss_head), {}, {{}});
+  with_batches(timed("resize_argmax", resize_argmax), {}, {{}});
+}
+
 }  // namespace psanet::bench

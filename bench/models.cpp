@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "bench/benchmarks.h"
 #include "bench/op_bench.h"
 #include "layers/passes.h"
 #include "models/model_file.h"
@@ -11,29 +12,30 @@
 namespace psanet::bench {
 namespace {
 
-models::Model model_at(const char* name, int64_t crop) {
+models::Model model_at(const std::string& name, int64_t crop) {
   return models::read_model(name, {{"crop_h", crop}, {"crop_w", crop}});
 }
 
-void inference(benchmark::State& state, const char* name) {
+void inference(benchmark::State& state, const std::string& name) {
   const int64_t crop = state.range(0), batch = state.range(1);
   const models::Model model = model_at(name, crop);
-  Device device = Device::cpu();
-  Parameters parameters(device);
-  Program program(device, layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch})), parameters);
+  Parameters parameters(device());
+  Program program(device(),
+                  layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device().precision()),
+                  parameters);
   fill_inputs(program, 2, 2);
   run_program(state, program);
 }
 
-void training(benchmark::State& state, const char* name) {
+void training(benchmark::State& state, const std::string& name) {
   const int64_t crop = state.range(0), batch = state.range(1);
   const models::Model model = model_at(name, crop);
   models::TrainingOptions options;
   options.aux_weight = model.aux_weight;
   options.rate_factor = [&](const std::string& parameter) { return model.in_backbone(parameter) ? 1.0 : 10.0; };
-  Device device = Device::cpu();
-  Parameters parameters(device);
-  Program program(device, models::training_step(model.build({layers::Mode::train, batch}), options), parameters);
+  options.precision = device().precision();
+  Parameters parameters(device());
+  Program program(device(), models::training_step(model.build({layers::Mode::train, batch}), options), parameters);
   fill_inputs(program, 2, static_cast<int>(model.classes));
   program.input("rate").set(std::vector<float>{1e-4f});
   run_program(state, program);
@@ -42,12 +44,23 @@ void training(benchmark::State& state, const char* name) {
 void shape(benchmark::internal::Benchmark* b, int64_t crop, int64_t batch) {
   b->ArgNames({"crop", "batch"})->Args({crop, batch})->Unit(benchmark::kMillisecond)->UseRealTime();
 }
-BENCHMARK_CAPTURE(inference, psanet50, "psanet50")->Apply([](auto* b) { shape(b, 465, 1); });
-BENCHMARK_CAPTURE(inference, psanet101, "psanet101")->Apply([](auto* b) { shape(b, 465, 1); });
-BENCHMARK_CAPTURE(inference, fcn50, "fcn50")->Apply([](auto* b) { shape(b, 465, 1); });
-BENCHMARK_CAPTURE(inference, psanet18, "psanet18")->Apply([](auto* b) { shape(b, 241, 2); });
-BENCHMARK_CAPTURE(training, psanet50, "psanet50")->Apply([](auto* b) { shape(b, 241, 2); });
-BENCHMARK_CAPTURE(training, psanet18, "psanet18")->Apply([](auto* b) { shape(b, 241, 2); });
 
 }  // namespace
+
+void register_models() {
+  const auto add = [](const std::string& what, auto f, const std::string& name, int64_t crop, int64_t batch) {
+    shape(benchmark::RegisterBenchmark((what + "/" + name).c_str(), f, name), crop, batch);
+  };
+  if (device().is_cpu()) {
+    for (const char* name : {"psanet50", "psanet101", "fcn50"}) add("inference", inference, name, 465, 1);
+    add("inference", inference, "psanet18", 241, 2);
+    for (const char* name : {"psanet50", "psanet18"}) add("training", training, name, 241, 2);
+    return;
+  }
+  for (const char* name : {"psanet50", "psanet101", "pspnet50", "fcn50"}) {
+    for (int64_t batch : {1, 16}) add("inference", inference, name, 465, batch);
+    add("training", training, name, 465, 16);
+  }
+}
+
 }  // namespace psanet::bench

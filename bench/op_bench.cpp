@@ -12,10 +12,16 @@ void fill_inputs(Program& program, double scale, int classes) {
     Tensor tensor = program.input(node.name);
     const auto count = static_cast<size_t>(tensor.type().elements());
     ++key;
-    if (tensor.type().dtype == DType::f32) {
+    if (is_float(tensor.type().dtype)) {
       std::vector<float> values(count);
       for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(scale * random_unit(key, i));
-      tensor.set(values);
+      if (tensor.type().dtype == DType::bf16) {
+        std::vector<kernels::bf16> stored(count);
+        for (size_t i = 0; i < count; ++i) stored[i] = kernels::to_bf16(values[i]);
+        tensor.set(stored);
+      } else {
+        tensor.set(values);
+      }
     } else if (tensor.type().dtype == DType::u8) {
       std::vector<uint8_t> values(count);
       for (size_t i = 0; i < count; ++i)
@@ -27,9 +33,17 @@ void fill_inputs(Program& program, double scale, int classes) {
   }
 }
 
-void run_program(benchmark::State& state, Program& program) {
-  program.run();
-  for (auto _ : state) program.run();
+void run_program(benchmark::State& state, Program& program, int64_t min_bytes) {
+  for (int untimed = 0; untimed < 3; ++untimed) program.run();  // launched, recorded, replayed
+  device().synchronize();
+  for (auto _ : state) {
+    program.run();
+    device().synchronize();
+  }
+  if (min_bytes > 0) {
+    state.counters["GB/s"] =
+        benchmark::Counter(static_cast<double>(min_bytes) / 1e9, benchmark::Counter::kIsIterationInvariantRate);
+  }
   state.counters["GFLOP/s"] = benchmark::Counter(program.flops() / 1e9, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["launches"] = static_cast<double>(program.launches());
   state.counters["peak_MiB"] = static_cast<double>(program.memory().peak_bytes()) / 1048576.0;
@@ -61,11 +75,17 @@ void run_op(benchmark::State& state, const Op& op, const Types& inputs, bool bac
     graph.clear_outputs();
     graph.output("out0", first);
   }
-  Device device = Device::cpu();
-  Parameters parameters(device);
-  Program program(device, graph, parameters);
+  Parameters parameters(device());
+  Program program(device(), graph, parameters);
   fill_inputs(program, scale, classes);
-  run_program(state, program);
+  int64_t bytes = 0;
+  for (Value v : graph.sources(Source::Kind::input)) bytes += graph.type(v).bytes();
+  for (const auto& [name, v] : graph.outputs()) bytes += graph.type(v).bytes();
+  run_program(state, program, bytes);
+}
+
+std::vector<int64_t> batches() {
+  return device().is_cpu() ? std::vector<int64_t>{1} : std::vector<int64_t>{1, 16};
 }
 
 }  // namespace psanet::bench

@@ -1,4 +1,4 @@
-// Times one op, or a whole program, on random inputs.
+// Times one op, or a whole program, on random inputs, on the device that the command line names.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -7,17 +7,30 @@
 
 namespace psanet::bench {
 
-/// Fills every f32 input with uniform values in [-1, 1) * scale and every u8 input with labels below `classes`.
+/// --device and --precision of psanet-bench (default: cpu, fp32).
+Device& device();
+
+/// The type of activations in that precision.
+inline Type activation(Shape shape) {
+  return {device().precision() == Precision::bf16 ? DType::bf16 : DType::f32, std::move(shape)};
+}
+
+/// Fills every float input with uniform values in [-1, 1) * scale and every u8 input with labels below `classes`.
 void fill_inputs(Program& program, double scale, int classes);
 
-/// Runs the program once an iteration; counters: GFLOP/s, launches, peak MiB. One untimed run first.
-void run_program(benchmark::State& state, Program& program);
+/// Runs the program once an iteration and waits for it; counters: GFLOP/s, launches, peak MiB, and, with min_bytes,
+/// GB/s of the bytes that must be moved at least. One untimed run first, and one that is recorded.
+void run_program(benchmark::State& state, Program& program, int64_t min_bytes = 0);
 
 /// A graph of the one op on inputs "0", "1", ... of the given types; every output is an output of the graph.
 Graph graph_of(const Op& op, const Types& inputs);
 
-/// forward: the op itself; otherwise forward and its gradient (of the first output), as one program.
+/// forward: the op itself; otherwise forward and its gradient (of the first output), as one program. GB/s counts every
+/// input, output, upstream gradient and gradient once.
 void run_op(benchmark::State& state, const Op& op, const Types& inputs, bool backward, double scale = 1,
             int classes = 2);
+
+/// Batch sizes that a benchmark of this device runs with: 1 on the processor, 1 and 16 on a GPU.
+std::vector<int64_t> batches();
 
 }  // namespace psanet::bench

@@ -6,6 +6,7 @@
 
 #include "engine/error.h"
 #include "kernels/error.h"
+#include "kernels/memory.h"
 
 namespace psanet {
 
@@ -64,6 +65,10 @@ Device Device::named(const std::string& name, Precision precision, int threads) 
     return cpu(threads);
   }
   throw ConfigError(fmt::format("device \"{}\", want auto, cpu, cuda or cuda:N", name));
+}
+
+void Device::synchronize() {
+  visit([](auto& ctx) { kernels::synchronize(ctx); });
 }
 
 std::string Device::describe() const {

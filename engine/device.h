@@ -52,6 +52,8 @@ class Device {
     return std::visit(std::forward<F>(f), context_);
   }
 
+  /// Waits until everything launched on it is done.
+  void synchronize();
   bool is_cpu() const { return std::holds_alternative<kernels::CpuContext>(context_); }
   /// What programs for it are computed in: optimize_for_evaluation() and training_step() are told.
   Precision precision() const { return precision_; }

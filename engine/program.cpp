@@ -377,7 +377,7 @@ void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
     TraceEntry entry{node, graph_.types(node.inputs), 0, 0, -1, -1};
     const auto start = std::chrono::steady_clock::now();
     step.launch.run(step.buffers);
-    device_.visit([](auto& ctx) { kernels::synchronize(ctx); });
+    device_.synchronize();
     entry.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     entry.flops = node.op()->flops(entry.in, node.outputs);
     for (size_t o = 0; o < node.outputs.size() && entry.non_finite_output < 0; ++o) {
