@@ -50,10 +50,14 @@ __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
       });
 }
 
+/// Four numbers for each of 8 channels and six loads under way: 128 registers, of which 512 threads can have so many.
+/// Still 48 KiB on their way to each multiprocessor.
+constexpr int kBackwardBlocks = 2;
+
 /// d_x = factor * (g - shift - (x - mean) * slope); share = 1 / total rows. d_weight and d_bias null: shift and slope
 /// are 0 and x is not read. d_residual may be null.
 template <class T, int kN, bool kRelu>
-__global__ void __launch_bounds__(kWalkThreads, kWalkBlocks - 1)
+__global__ void __launch_bounds__(kWalkThreads, kBackwardBlocks)
     backward_apply_kernel(int64_t rows, int64_t channels, int log2_across, float epsilon, float share, const T* x,
                           const T* y, const float* mean, const float* variance, const float* weight,
                           const float* d_weight, const float* d_bias, const T* d_y, T* d_x, T* d_residual) {
@@ -154,9 +158,9 @@ void batch_norm_backward_apply(CudaContext& ctx, const BatchNormDims& dims, cons
   const ChannelWalk walk = channel_walk(dims.channels, wide ? kN : 1);
   const auto kernel = epilogue.relu ? (wide ? backward_apply_kernel<T, kN, true> : backward_apply_kernel<T, 1, true>)
                                     : (wide ? backward_apply_kernel<T, kN, false> : backward_apply_kernel<T, 1, false>);
-  launch(ctx, kernel, walk_rows_of(ctx, walk, dims.rows, dims.channels), dims.rows, dims.channels, walk.log2_across,
-         dims.epsilon, static_cast<float>(1.0 / total_rows), x, y, mean, variance, weight, d_weight, d_bias, d_y, d_x,
-         d_residual);
+  launch(ctx, kernel, walk_rows_of(ctx, walk, dims.rows, dims.channels, 1, kBackwardBlocks), dims.rows, dims.channels,
+         walk.log2_across, dims.epsilon, static_cast<float>(1.0 / total_rows), x, y, mean, variance, weight, d_weight,
+         d_bias, d_y, d_x, d_residual);
 }
 
 void batch_norm_update_running(CudaContext& ctx, int64_t channels, double total_rows, float momentum, const float* mean,

@@ -25,8 +25,8 @@ __device__ __forceinline__ ShareRows share_rows(int64_t share, int64_t rows_of_s
 /// Moments of many sets of numbers together, from those of each set (count, mean m_i, squared distances from the mean
 /// q_i): with the distances d_i = m_i - pivot
 ///   mean = pivot + sum(n_i d_i) / n,   squares = sum(q_i + n_i d_i^2) - sum(n_i d_i)^2 / n,
-/// which is the formula of Chan, Golub and LeVeque for more than two sets. The pivot is the mean of one of the sets, so
-/// what is subtracted at the end is at most as many times the result as there are sets of its size.
+/// which is the formula of Chan, Golub and LeVeque for more than two sets. The pivot is the mean of one of the sets:
+/// what is subtracted at the end is small, unless that set is far out, and double can bear that.
 template <class Real>
 struct MomentSums {
   Real first = 0, second = 0;
@@ -35,7 +35,8 @@ struct MomentSums {
     first += count * distance;
     second += squares + count * distance * distance;
   }
-  __device__ Real mean(Real pivot, Real count) const { return pivot + first / count; }
+  /// In double: it may be far from zero beside the deviation.
+  __device__ double mean(double pivot, Real count) const { return pivot + static_cast<double>(first / count); }
   __device__ Real squares(Real count) const {
     const Real s = second - first * first / count;
     return s < 0 ? Real{0} : s;  // so written, NaN stays NaN
@@ -49,9 +50,9 @@ struct MomentSums {
 /// (a hundred rows or so) of float's precision can cancel, and next to nothing does unless the first value is far out.
 template <class T, int kN>
 __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
-    moments_kernel(int64_t rows, int64_t rows_of_share, int64_t channels, int log2_across, const T* x, float* means,
-                   float* squares) {
-  PSANET_SHARED(float, thread_mean, [kWalkThreads * kN]);     // [rows of the block, its channels]
+    moments_kernel(int64_t rows, int64_t rows_of_share, int64_t channels, int log2_across, const T* x, double* means,
+                   double* squares) {
+  PSANET_SHARED(double, thread_mean, [kWalkThreads * kN]);    // [rows of the block, its channels]
   PSANET_SHARED(float, thread_squares, [kWalkThreads * kN]);  // [rows of the block, its channels]
   const WalkPlace at = walk_place<kN>(log2_across);
   const auto [begin, end] = share_rows(blockIdx.y, rows_of_share, rows);
@@ -88,13 +89,13 @@ __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
   const int c = static_cast<int>(threadIdx.x);
   const int64_t channel = static_cast<int64_t>(blockIdx.x) * at.channels + c;
   if (c >= at.channels || channel >= channels) return;
-  const float pivot = thread_mean[c];
-  MomentSums<float> total;
+  const double pivot = thread_mean[c];
+  MomentSums<double> total;
   for (int row = 0; row < at.rows && row < end - begin; ++row) {
     const int i = row * at.channels + c;
-    total.add(static_cast<float>(rows_of_thread(row)), thread_mean[i] - pivot, thread_squares[i]);
+    total.add(rows_of_thread(row), thread_mean[i] - pivot, thread_squares[i]);
   }
-  const auto count = static_cast<float>(end - begin);
+  const auto count = static_cast<double>(end - begin);
   means[blockIdx.y * channels + channel] = total.mean(pivot, count);
   squares[blockIdx.y * channels + channel] = total.squares(count);
 }
@@ -103,7 +104,7 @@ __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
 template <class T, int kN, bool kRelu>
 __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
     gradient_sums_kernel(int64_t rows, int64_t rows_of_share, int64_t channels, int log2_across, const T* x, const T* y,
-                         const float* mean, const T* d_y, float* sums_g, float* sums_gx) {
+                         const float* mean, const T* d_y, double* sums_g, double* sums_gx) {
   PSANET_SHARED(float, thread_g, [kWalkThreads * kN]);   // [rows of the block, its channels]
   PSANET_SHARED(float, thread_gx, [kWalkThreads * kN]);  // [rows of the block, its channels]
   struct Row {
@@ -145,7 +146,7 @@ __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
   const int c = static_cast<int>(threadIdx.x);
   const int64_t channel = static_cast<int64_t>(blockIdx.x) * at.channels + c;
   if (c >= at.channels || channel >= channels) return;
-  float total_g = 0, total_gx = 0;
+  double total_g = 0, total_gx = 0;
   for (int row = 0; row < at.rows; ++row) {
     total_g += thread_g[row * at.channels + c];
     total_gx += thread_gx[row * at.channels + c];
@@ -157,14 +158,13 @@ __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
 /// What the shares left of the statistics.
 struct StatisticsShares {
   int64_t rows, rows_of_share, channels;
-  const float *means, *squares;  // [shares, C]
-  float *mean, *variance;        // [C]
+  const double *means, *squares;  // [shares, C]
+  float *mean, *variance;         // [C]
 
   __device__ void add(int64_t share, int64_t c, double& first, double& second) const {
     const auto [begin, end] = share_rows(share, rows_of_share, rows);
     MomentSums<double> sums{first, second};
-    sums.add(static_cast<double>(end - begin), static_cast<double>(means[share * channels + c]) - means[c],
-             squares[share * channels + c]);
+    sums.add(static_cast<double>(end - begin), means[share * channels + c] - means[c], squares[share * channels + c]);
     first = sums.first;
     second = sums.second;
   }
@@ -180,9 +180,9 @@ struct StatisticsShares {
 struct GradientShares {
   int64_t channels;
   float epsilon;
-  const float *sums_g, *sums_gx;  // [shares, C]
-  const float* variance;          // [C]
-  float *d_weight, *d_bias;       // [C]
+  const double *sums_g, *sums_gx;  // [shares, C]
+  const float* variance;           // [C]
+  float *d_weight, *d_bias;        // [C]
 
   __device__ void add(int64_t share, int64_t c, double& first, double& second) const {
     first += sums_g[share * channels + c];
@@ -232,7 +232,7 @@ struct Reduction {
   ChannelWalk walk;
   ColumnShares shares;
   LaunchDims dims;
-  float *first, *second;
+  double *first, *second;
 
   Reduction(CudaContext& ctx, int64_t rows, int64_t channels, int channels_of_thread)
       : walk(channel_walk(channels, channels_of_thread)),
@@ -240,7 +240,7 @@ struct Reduction {
         dims{dim3(static_cast<unsigned>(ceil_div(channels, walk.channels_of_block)),
                   static_cast<unsigned>(shares.shares)),
              dim3(kWalkThreads)},
-        first(scratch<float>(ctx, 2 * shares.shares * channels)),
+        first(scratch<double>(ctx, 2 * shares.shares * channels)),
         second(first + shares.shares * channels) {}
 };
 

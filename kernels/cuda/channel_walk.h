@@ -12,7 +12,8 @@
 namespace psanet::kernels::cuda {
 
 inline constexpr int kWalkThreads = 256;
-/// Blocks that a multiprocessor holds at a time; grids are made of one such wave, so that none comes late.
+/// Blocks that a multiprocessor holds at a time, unless a kernel needs more registers than that leaves; grids are made
+/// of one such wave, so that none comes late.
 inline constexpr int kWalkBlocks = 4;
 
 struct ChannelWalk {
@@ -28,12 +29,12 @@ inline ChannelWalk channel_walk(int64_t channels, int channels_of_thread) {
 }
 
 /// For kernels that write as many rows as they read: one wave of blocks, each several blocks of rows apart. More than
-/// one `plane` of rows: grid.z.
+/// one `plane` of rows: grid.z. `blocks`: of a multiprocessor.
 inline LaunchDims walk_rows_of(const CudaContext& ctx, const ChannelWalk& w, int64_t rows, int64_t channels,
-                               int64_t planes = 1) {
+                               int64_t planes = 1, int blocks = kWalkBlocks) {
   const int64_t across = ceil_div(channels, w.channels_of_block), deep = std::min<int64_t>(planes, 65535);
-  const int64_t wave = ceil_div(int64_t{kWalkBlocks} * ctx.runtime->multiprocessors, across * deep);
-  const int64_t down = std::clamp<int64_t>(wave, 1, std::min<int64_t>(ceil_div(rows, w.rows_of_block), 65535));
+  const int64_t wave = int64_t{blocks} * ctx.runtime->multiprocessors / (across * deep);
+  const int64_t down = std::clamp<int64_t>(wave, 1, ceil_div(rows, w.rows_of_block));
   return {dim3(static_cast<unsigned>(across), static_cast<unsigned>(down), static_cast<unsigned>(deep)),
           dim3(kWalkThreads)};
 }

@@ -19,19 +19,22 @@ constexpr int kThreads = 256;
 /// Loads under way for each thread.
 constexpr int kAhead = 4;
 
-/// The largest value so far and the sum of exp(x - top) over the values so far.
+/// The largest value so far and the sum of exp(x - top) over the values so far. Merging a with b gives the same bits as
+/// merging b with a. __expf is good to two units in the last place and one more for each unit of its argument: where it
+/// is worse than that of the library its result is next to nothing.
 struct SoftmaxSum {
   float top = std::numeric_limits<float>::lowest();
   float sum = 0;
 
   __device__ __forceinline__ void merge(float other_top, float other_sum) {
-    const float highest = other_top > top ? other_top : top;
-    sum = sum * __expf(top - highest) + other_sum * __expf(other_top - highest);
-    top = highest;
+    const bool higher = other_top > top;
+    const float shrink = __expf(higher ? top - other_top : other_top - top);
+    sum = higher ? sum * shrink + other_sum : other_sum * shrink + sum;
+    top = higher ? other_top : top;
   }
 };
 
-/// combine(value, value of lane ^ by), for all lanes that differ in the group's bits: the same bits in every lane.
+/// Merges the values of a group's lanes (of a warp's, if the group is larger): the same bits in every lane.
 template <int kGroup>
 __device__ __forceinline__ void merge_lanes(SoftmaxSum& s) {
   constexpr int kLanes = kGroup < kWarp ? kGroup : kWarp;
