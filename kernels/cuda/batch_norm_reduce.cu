@@ -56,9 +56,9 @@ __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
   PSANET_SHARED(float, thread_squares, [kWalkThreads * kN]);  // [rows of the block, its channels]
   const WalkPlace at = walk_place<kN>(log2_across);
   const auto [begin, end] = share_rows(blockIdx.y, rows_of_share, rows);
-  const auto rows_of_thread = [&, begin = begin, end = end](int row) {
-    return row < end - begin ? static_cast<int>((end - begin - row - 1) / at.rows) + 1 : 0;
-  };
+  const auto share = static_cast<int>(end - begin);  // rows
+  const auto rows_of_thread = [&](int row) { return ((share - row - 1) >> (8 - log2_across)) + 1; };
+  static_assert(kWalkThreads == 1 << 8);
 
   const int64_t first = begin + at.row;
   if (at.channel < channels && first < end) {
@@ -91,11 +91,11 @@ __global__ void __launch_bounds__(kWalkThreads, kWalkBlocks)
   if (c >= at.channels || channel >= channels) return;
   const double pivot = thread_mean[c];
   MomentSums<double> total;
-  for (int row = 0; row < at.rows && row < end - begin; ++row) {
+  for (int row = 0; row < at.rows && row < share; ++row) {
     const int i = row * at.channels + c;
     total.add(rows_of_thread(row), thread_mean[i] - pivot, thread_squares[i]);
   }
-  const auto count = static_cast<double>(end - begin);
+  const auto count = static_cast<double>(share);
   means[blockIdx.y * channels + channel] = total.mean(pivot, count);
   squares[blockIdx.y * channels + channel] = total.squares(count);
 }

@@ -193,13 +193,13 @@ void check_backward_apply(const BatchNormDims& dims, bool relu, bool constant, b
 template <class T>
 void check_backward_applies() {
   for (const BatchNormDims& dims : kShapes) check_backward_apply<T>(dims, true, false, true, Place::apart);
-  for (const BatchNormDims& dims : {BatchNormDims{37, 19}, BatchNormDims{150, 64}}) {
-    for (bool relu : {false, true}) {
-      for (bool constant : {false, true}) {
-        for (bool residual : {false, true}) check_backward_apply<T>(dims, relu, constant, residual, Place::apart);
+  for (bool relu : {false, true}) {
+    for (bool constant : {false, true}) {
+      for (const BatchNormDims& dims : {BatchNormDims{37, 19}, BatchNormDims{70, 64}}) {
         check_backward_apply<T>(dims, relu, constant, false, Place::d_x_is_d_y);
         check_backward_apply<T>(dims, relu, constant, true, Place::d_residual_is_d_y);
       }
+      check_backward_apply<T>({37, 24}, relu, constant, false, Place::apart);
     }
   }
 }
