@@ -123,13 +123,35 @@ class EpiloguePlan final : public ConvolutionPlan {
   template <class T>
   void finish(const ConvolutionOperands& o) {
     const Conv2dEpilogue& e = problem_.epilogue;
-    convolution_epilogue(ctx_, pixels_out(problem_.dims), problem_.dims.out_channels, e.bias ? o.bias : nullptr,
+    convolution_epilogue(ctx_, pixels_out(problem_.dims), problem_.dims.out_channels,
+                         e.bias ? static_cast<const float*>(o.bias) : nullptr,
                          e.residual ? static_cast<const T*>(o.residual) : nullptr, e.relu, static_cast<T*>(o.out));
   }
 
   CudaContext ctx_;
   ConvolutionProblem problem_;
   std::shared_ptr<ConvolutionPlan> plain_;
+};
+
+/// A plan with its epilogue that reads the bias as bf16. Workspace: [the bias | the plan's own].
+class RoundedBiasPlan final : public ConvolutionPlan {
+ public:
+  RoundedBiasPlan(CudaContext& ctx, const ConvolutionProblem& problem, std::shared_ptr<ConvolutionPlan> fused)
+      : ctx_(ctx), channels_(problem.dims.out_channels), fused_(std::move(fused)) {}
+  std::string name() const override { return fused_->name() + ", with a rounded bias"; }
+  bool build() override { return fused_->build(); }
+  int64_t workspace_bytes() const override { return piece_bytes(channels_, Scalar::bf16) + fused_->workspace_bytes(); }
+  void run(const ConvolutionOperands& o, void* workspace) override {
+    cast(ctx_, channels_, static_cast<const float*>(o.bias), static_cast<bf16*>(workspace));
+    ConvolutionOperands inner = o;
+    inner.bias = workspace;
+    fused_->run(inner, offset(workspace, piece_bytes(channels_, Scalar::bf16)));
+  }
+
+ private:
+  CudaContext ctx_;
+  int64_t channels_;
+  std::shared_ptr<ConvolutionPlan> fused_;
 };
 
 /// A plan that gives bf16, where float is wanted. Workspace: [the plan's result | the plan's own].
@@ -186,26 +208,25 @@ class FloatPlan final : public ConvolutionPlan {
   std::shared_ptr<ConvolutionPlan> wide_;
 };
 
-/// Fused plans are compiled when they are built, which takes long.
+/// So that there is room for measuring plans without one, too.
 constexpr size_t kFusedPlans = 4;
 
-/// In the types that are asked for, all of them worth measuring.
-ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+/// With the epilogue in them.
+ConvolutionPlans fused_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+  // With a bias in bf16 cuDNN has its fast kernels for Hopper ready. With one in float it compiles another kind, which
+  // takes a second or two for each shape and process.
   ConvolutionPlans plans;
-  ConvolutionProblem plain = problem;
-  plain.epilogue = {};
-  const bool epilogue = any(problem.epilogue);
-  if (epilogue) plans = library_plans(ctx, problem, kFusedPlans);
-  const auto add = [&](std::shared_ptr<ConvolutionPlan> plan) {
-    if (epilogue) plan = std::make_shared<EpiloguePlan>(ctx, problem, std::move(plan));
-    plans.push_back(std::move(plan));
-  };
-  if (is_product(problem.dims)) add(std::make_shared<ProductPlan>(ctx, plain));
-  for (auto& plan : library_plans(ctx, plain, kMeasured)) add(std::move(plan));
-  return plans;
+  if (problem.out == Scalar::bf16 && problem.epilogue.bias) {
+    ConvolutionProblem rounded = problem;
+    rounded.bias = Scalar::bf16;
+    for (auto& plan : library_plans(ctx, rounded, kFusedPlans)) {
+      plans.push_back(std::make_shared<RoundedBiasPlan>(ctx, problem, std::move(plan)));
+    }
+  }
+  return plans.empty() ? library_plans(ctx, problem, kFusedPlans) : plans;
 }
 
-/// A gradient of the weights that is rounded to bf16 once, for want of a plan that stores float.
+/// A gradient of the weights that is rounded to bf16 once: cuDNN 9 has no plan at all that reads bf16 and stores float.
 ConvolutionPlans widened_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
   ConvolutionPlans plans;
   if (problem.dims.scalar != Scalar::bf16 || problem.out != Scalar::f32) return plans;
@@ -214,6 +235,23 @@ ConvolutionPlans widened_plans(CudaContext& ctx, const ConvolutionProblem& probl
   for (auto& plan : library_plans(ctx, narrow, kMeasured)) {
     plans.push_back(std::make_shared<WidenedPlan>(ctx, problem, std::move(plan)));
   }
+  return plans;
+}
+
+/// What is worth measuring: everything that computes in the types that are asked for.
+ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+  ConvolutionPlans plans;
+  ConvolutionProblem plain = problem;
+  plain.epilogue = {};
+  const bool epilogue = any(problem.epilogue);
+  if (epilogue) plans = fused_plans(ctx, problem);
+  const auto add = [&](std::shared_ptr<ConvolutionPlan> plan) {
+    if (epilogue) plan = std::make_shared<EpiloguePlan>(ctx, problem, std::move(plan));
+    plans.push_back(std::move(plan));
+  };
+  if (is_product(problem.dims)) add(std::make_shared<ProductPlan>(ctx, plain));
+  for (auto& plan : library_plans(ctx, plain, kMeasured)) add(std::move(plan));
+  for (auto& plan : widened_plans(ctx, problem)) plans.push_back(std::move(plan));
   return plans;
 }
 
@@ -272,7 +310,7 @@ class Measurement {
     o.first = memory_->first.get();
     o.second = memory_->second.get();
     o.out = memory_->out.get();
-    o.bias = static_cast<const float*>(memory_->bias.get());
+    o.bias = memory_->bias.get();
     o.residual = memory_->residual.get();
     const MeasuringMemory workspace(ctx_, plan.workspace_bytes());
     return best_seconds(ctx_, [&] { plan.run(o, workspace.get()); });
@@ -316,7 +354,7 @@ std::shared_ptr<ConvolutionPlan> plan_for(CudaContext& ctx, const ConvolutionPro
     return std::make_shared<EmptyPlan>(ctx, values.out * size_bytes(problem.out));
   }
   Measurement measurement(ctx, problem);
-  for (const auto& plans_of : {direct_plans, widened_plans, float_plans}) {
+  for (const auto& plans_of : {direct_plans, float_plans}) {
     const ConvolutionPlans plans = plans_of(ctx, problem);
     AlgorithmChoice choice;
     choice.key = key(ctx, problem);

@@ -17,6 +17,7 @@ struct ConvolutionProblem {
   Conv2dDims dims;  // its scalar: of what is read
   Scalar out = Scalar::f32;
   Conv2dEpilogue epilogue;  // of the forward pass
+  Scalar bias = Scalar::f32;
   Float32Math math = Float32Math::ieee;
 };
 
@@ -24,8 +25,7 @@ struct ConvolutionProblem {
 struct ConvolutionOperands {
   const void *first = nullptr, *second = nullptr;
   void* out = nullptr;
-  const float* bias = nullptr;
-  const void* residual = nullptr;
+  const void *bias = nullptr, *residual = nullptr;
 };
 
 /// One way to compute a pass.

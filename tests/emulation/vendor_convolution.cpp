@@ -80,7 +80,7 @@ void compute(const ConvolutionProblem& p, const ConvolutionOperands& o) {
   for (size_t i = 0; i < sums.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
     float v = sums[i];
-    if (p.epilogue.bias) v += o.bias[at % d.out_channels];
+    if (p.epilogue.bias) v += value(o.bias, p.bias, at % d.out_channels);
     if (p.epilogue.residual) v += value(o.residual, p.out, at);
     if (p.epilogue.relu && v < 0) v = 0;
     store_value(o.out, p.out, at, v);
@@ -103,7 +103,7 @@ class LoopPlan final : public ConvolutionPlan {
   void run(const ConvolutionOperands& operands, void* workspace) override {
     if (!built_) throw std::logic_error("a plan is run before it is built");
     for (const void* p : {operands.first, operands.second, static_cast<const void*>(operands.out),
-                          static_cast<const void*>(workspace), operands.residual}) {
+                          static_cast<const void*>(workspace), operands.bias, operands.residual}) {
       if (!is_aligned(p, 16)) throw std::logic_error("an operand of a convolution is not 16-byte aligned");
     }
     cuda_emulator::enqueue(ctx_.runtime->stream, [=, problem = problem_] {
@@ -128,6 +128,7 @@ ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& probl
   const bool bf16_in = d.scalar == Scalar::bf16;
   ConvolutionPlans plans;
   if (has_epilogue(problem) && d.out_channels % 2 == 1) return plans;
+  if (problem.epilogue.bias && problem.bias == Scalar::bf16 && d.out_channels % 3 == 0) return plans;
   if (bf16_in && problem.out == Scalar::f32 && d.in_channels % 3 == 0) return plans;
   if (bf16_in && d.in_channels % 5 == 0) return plans;
   // The first guess of a heuristic need not work.

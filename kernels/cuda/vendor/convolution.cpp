@@ -162,7 +162,7 @@ class Graph {
         std::vector<cudnnBackendDescriptor_t> added;
         // The residual before the bias: the order that most of cuDNN's engines know.
         if (e.residual) added.push_back(keep(tensor(kResidual, y, out)));
-        if (e.bias) added.push_back(keep(tensor(kBias, {1, d.out_channels, 1, 1}, CUDNN_DATA_FLOAT)));
+        if (e.bias) added.push_back(keep(tensor(kBias, {1, d.out_channels, 1, 1}, data_type(problem.bias))));
         size_t steps_left = added.size() + (e.relu ? 1 : 0);
         int64_t intermediates = 0;
         const auto result_of_step = [&] {  // of the last one: y
