@@ -29,16 +29,21 @@ macro(psanet_find_cuda)  # a macro: languages are enabled in the caller's scope
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     endif()
     find_package(CUDAToolkit QUIET)
-    file(GLOB wheels "${PSANET_CUDA_WHEELS}/*/")
-    foreach(library cudart_static cublasLt cudnn)
-      find_library(PSANET_LIB_${library} NAMES ${library} lib${library}.so.13 lib${library}.so.12 lib${library}.so.9
-        HINTS ${CUDAToolkit_LIBRARY_DIR} ${wheels} PATH_SUFFIXES lib lib64)
+    # A wheel is a folder with include and lib. They come before the toolkit: whoever names them wants them.
+    set(wheels "")
+    if(PSANET_CUDA_WHEELS)
+      file(GLOB wheels LIST_DIRECTORIES true "${PSANET_CUDA_WHEELS}/*")
+    endif()
+    foreach(library cudart_static cublasLt cudnn)  # wheels have no lib<name>.so, only the one with the version
+      find_library(PSANET_LIB_${library} NAMES_PER_DIR
+        NAMES ${library} lib${library}.so.13 lib${library}.so.12 lib${library}.so.9
+        HINTS ${wheels} ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES lib lib64)
       if(NOT PSANET_LIB_${library})
         string(APPEND PSANET_CUDA_MISSING " ${library}")
       endif()
     endforeach()
-    find_path(PSANET_CUDNN_INCLUDE cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${wheels} PATH_SUFFIXES include)
-    find_path(PSANET_CUBLAS_INCLUDE cublasLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${wheels} PATH_SUFFIXES include)
+    find_path(PSANET_CUDNN_INCLUDE cudnn_graph.h HINTS ${wheels} ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include)
+    find_path(PSANET_CUBLAS_INCLUDE cublasLt.h HINTS ${wheels} ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include)
     foreach(header CUDNN CUBLAS)
       if(NOT PSANET_${header}_INCLUDE)
         string(APPEND PSANET_CUDA_MISSING " headers of ${header}")

@@ -1,5 +1,6 @@
 #include "tests/emulation/cuda_runtime_emulation.h"
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
@@ -9,6 +10,10 @@ struct CUstream_st {
   Work queue;
   bool recording = false;
   Work recorded;
+};
+struct CUevent_st {
+  cudaStream_t stream = nullptr;
+  std::chrono::steady_clock::time_point passed;
 };
 struct CUgraph_st {
   Work work;
@@ -115,6 +120,30 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream->recording) return cudaErrorInvalidValue;  // as on a GPU: one does not wait while recording
   drain(stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  if (event->stream != nullptr) drain(event->stream);
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (stream->recording) return cudaErrorInvalidValue;
+  event->stream = stream;
+  cuda_emulator::enqueue(stream, [event] { event->passed = std::chrono::steady_clock::now(); });
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->stream == nullptr) return cudaErrorInvalidValue;
+  return cudaStreamSynchronize(event->stream);
+}
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
+  *ms = std::chrono::duration<float, std::milli>(end->passed - begin->passed).count();
   return cudaSuccess;
 }
 

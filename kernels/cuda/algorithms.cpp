@@ -1,0 +1,174 @@
+#include "kernels/cuda/algorithms.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <set>
+
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/runtime.h"
+#include "kernels/memory.h"
+
+namespace psanet::kernels::cuda {
+
+namespace {
+
+constexpr const char* kHeader = "psanet algorithms 1";
+
+/// Lines "key<tab>name" behind the header.
+std::map<std::string, std::string> read(const std::filesystem::path& path) {
+  std::map<std::string, std::string> chosen;
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line) || line != kHeader) return chosen;
+  while (std::getline(file, line)) {
+    const size_t tab = line.find('\t');
+    if (tab == std::string::npos || tab == 0 || tab + 1 == line.size()) continue;
+    if (line.find('\t', tab + 1) != std::string::npos) continue;
+    chosen[line.substr(0, tab)] = line.substr(tab + 1);
+  }
+  return chosen;
+}
+
+/// Under another name first: whoever reads at the same time finds the old file or the new one, never half of one.
+void write(const std::filesystem::path& path, const std::map<std::string, std::string>& chosen) {
+  std::error_code failed;
+  std::filesystem::create_directories(path.parent_path(), failed);
+  const std::filesystem::path fresh = path.string() + fmt::format(".{}", getpid());
+  std::ofstream file(fresh);
+  file << kHeader << '\n';
+  for (const auto& [key, name] : chosen) file << key << '\t' << name << '\n';
+  file.close();
+  if (file.good()) std::filesystem::rename(fresh, path, failed);
+  if (!file.good() || failed) std::filesystem::remove(fresh, failed);
+}
+
+std::filesystem::path default_file() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty()) {
+    return std::filesystem::path(cache) / "psanet" / "algorithms.txt";
+  }
+  if (const auto home = variable("HOME"); !home.empty()) {
+    return std::filesystem::path(home) / ".cache" / "psanet" / "algorithms.txt";
+  }
+  return {};
+}
+
+std::shared_ptr<AlgorithmStore> store_of_environment() {
+  const char* value = std::getenv("PSANET_ALGORITHMS");
+  const std::string wanted = value == nullptr ? "" : value;
+  if (wanted == "off" || wanted == "heuristic") return nullptr;
+  return std::make_shared<AlgorithmStore>(wanted.empty() ? default_file() : std::filesystem::path(wanted));
+}
+
+std::shared_ptr<AlgorithmStore>& process_store() {
+  static std::shared_ptr<AlgorithmStore> store = store_of_environment();
+  return store;
+}
+
+}  // namespace
+
+AlgorithmStore::AlgorithmStore(std::filesystem::path file) : file_(std::move(file)) {
+  if (!file_.empty()) chosen_ = read(file_);
+}
+
+std::optional<std::string> AlgorithmStore::find(const std::string& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = chosen_.find(key);
+  return at == chosen_.end() ? std::nullopt : std::optional(at->second);
+}
+
+void AlgorithmStore::put(const std::string& key, const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  chosen_[key] = name;
+  if (file_.empty()) return;
+  for (const auto& [other, its_name] : read(file_)) chosen_.emplace(other, its_name);
+  write(file_, chosen_);
+}
+
+std::shared_ptr<AlgorithmStore> algorithms() {
+  return process_store();
+}
+
+void use_algorithms(std::shared_ptr<AlgorithmStore> store) {
+  process_store() = std::move(store);
+}
+
+std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choice) {
+  if (store != nullptr) {
+    if (const auto stored = store->find(choice.key)) {
+      for (size_t i = 0; i < choice.names.size(); ++i) {
+        if (choice.names[i] != *stored) continue;
+        if (choice.build(i)) return i;
+        break;
+      }
+    }
+  }
+  std::vector<size_t> usable;
+  std::set<std::string> seen;
+  for (size_t i = 0; i < choice.names.size() && usable.size() < (store == nullptr ? 1 : kMeasured); ++i) {
+    if (seen.insert(choice.names[i]).second && choice.build(i)) usable.push_back(i);
+  }
+  if (usable.empty()) return std::nullopt;
+  if (usable.size() == 1) return usable[0];
+
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  double best_time = kNever;
+  size_t best = usable[0];  // if none can be measured, the best guess; it is not stored
+  for (size_t i : usable) {
+    try {
+      if (const double time = choice.seconds(i); time < best_time) {
+        best_time = time;
+        best = i;
+      }
+    } catch (const DeviceError&) {  // not enough memory to measure, or it does not run: the others may
+    }
+  }
+  if (best_time < kNever) store->put(choice.key, choice.names[best]);
+  return best;
+}
+
+double best_seconds(CudaContext& ctx, const std::function<void()>& run) {
+  struct Event {
+    cudaEvent_t event = nullptr;
+    Event() { PSANET_CUDA_CHECK(cudaEventCreate(&event)); }
+    ~Event() { cudaEventDestroy(event); }
+    Event(const Event&) = delete;
+    Event& operator=(const Event&) = delete;
+  };
+  constexpr int kRuns = 5;
+  const Event begin, end;
+  float best_ms = std::numeric_limits<float>::infinity();
+  run();
+  for (int i = 0; i < kRuns; ++i) {
+    PSANET_CUDA_CHECK(cudaEventRecord(begin.event, ctx.runtime->stream));
+    run();
+    PSANET_CUDA_CHECK(cudaEventRecord(end.event, ctx.runtime->stream));
+    PSANET_CUDA_CHECK(cudaEventSynchronize(end.event));
+    float ms = 0;
+    PSANET_CUDA_CHECK(cudaEventElapsedTime(&ms, begin.event, end.event));
+    best_ms = std::min(best_ms, ms);
+  }
+  return 1e-3 * best_ms;
+}
+
+std::string machine_key(const CudaContext& ctx) {
+  return fmt::format("{} | {}", ctx.runtime->name, vendor_versions());
+}
+
+MeasuringMemory::MeasuringMemory(CudaContext& ctx, int64_t bytes) : ctx_(ctx), memory_(allocate(ctx_, bytes)) {
+  constexpr int kByte = 0x3c;  // 0.0115 in float and in bf16; zeros would be multiplied at a higher clock
+  PSANET_CUDA_CHECK(cudaMemsetAsync(memory_, kByte, static_cast<size_t>(bytes), ctx.runtime->stream));
+}
+
+MeasuringMemory::~MeasuringMemory() {
+  release(ctx_, memory_);
+}
+
+}  // namespace psanet::kernels::cuda

@@ -1,0 +1,280 @@
+// Matrix products by cuBLASLt.
+#include "kernels/cuda/gemm.h"
+
+#include <cublasLt.h>
+#include <cudnn_graph.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <numeric>
+
+#include "kernels/cuda/algorithms.h"
+#include "kernels/cuda/runtime.h"
+
+namespace psanet::kernels::cuda {
+
+namespace {
+
+constexpr int64_t kMost_workspace_bytes = int64_t{32} << 20;
+/// How parts of a long sum may be put together. Not in place: there blocks add to c in the order in which they happen
+/// to finish. Nor through partial sums that are rounded to the output's type.
+constexpr uint32_t kFixedOrder = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+
+void check(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw DeviceError(
+      fmt::format("cuBLASLt: {} ({}) while {}", cublasLtGetStatusString(status), cublasLtGetStatusName(status), what));
+}
+
+/// One handle for each context, made at first use.
+cublasLtHandle_t library(CudaContext& ctx) {
+  std::shared_ptr<void>& owner = ctx.runtime->gemm_library;
+  if (owner == nullptr) {
+    PSANET_CUDA_CHECK(cudaSetDevice(ctx.device));
+    cublasLtHandle_t handle = nullptr;
+    check(cublasLtCreate(&handle), "starting the library");
+    owner = std::shared_ptr<void>(handle, [](void* h) { cublasLtDestroy(static_cast<cublasLtHandle_t>(h)); });
+  }
+  return static_cast<cublasLtHandle_t>(owner.get());
+}
+
+cudaDataType_t data_type(Scalar scalar) {
+  return scalar == Scalar::f32 ? CUDA_R_32F : CUDA_R_16BF;
+}
+
+/// Owners of cuBLASLt's descriptors.
+struct Layout {
+  cublasLtMatrixLayout_t get = nullptr;
+
+  /// Column-major [rows, columns], one behind the other at `stride`.
+  Layout(Scalar scalar, int64_t rows, int64_t columns, int64_t ld, int64_t batch, int64_t stride) {
+    check(cublasLtMatrixLayoutCreate(&get, data_type(scalar), static_cast<uint64_t>(rows),
+                                     static_cast<uint64_t>(columns), ld),
+          "describing a matrix");
+    if (batch > 1) {
+      set(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, static_cast<int32_t>(batch));
+      set(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, stride);
+    }
+  }
+  ~Layout() {
+    if (get != nullptr) cublasLtMatrixLayoutDestroy(get);
+  }
+  Layout(const Layout&) = delete;
+  Layout& operator=(const Layout&) = delete;
+
+ private:
+  template <class T>
+  void set(cublasLtMatrixLayoutAttribute_t attribute, T value) {
+    check(cublasLtMatrixLayoutSetAttribute(get, attribute, &value, sizeof value), "describing a batch of matrices");
+  }
+};
+
+struct Product {
+  cublasLtMatmulDesc_t get = nullptr;
+
+  Product(cublasComputeType_t compute, bool transpose_first, bool transpose_second) {
+    check(cublasLtMatmulDescCreate(&get, compute, CUDA_R_32F), "describing a matrix product");
+    transpose(CUBLASLT_MATMUL_DESC_TRANSA, transpose_first);
+    transpose(CUBLASLT_MATMUL_DESC_TRANSB, transpose_second);
+  }
+  ~Product() {
+    if (get != nullptr) cublasLtMatmulDescDestroy(get);
+  }
+  Product(const Product&) = delete;
+  Product& operator=(const Product&) = delete;
+
+ private:
+  void transpose(cublasLtMatmulDescAttributes_t attribute, bool yes) {
+    const int32_t operation = yes ? CUBLAS_OP_T : CUBLAS_OP_N;
+    check(cublasLtMatmulDescSetAttribute(get, attribute, &operation, sizeof operation), "transposing a matrix");
+  }
+};
+
+struct Preference {
+  cublasLtMatmulPreference_t get = nullptr;
+
+  Preference() { check(cublasLtMatmulPreferenceCreate(&get), "describing a preference"); }
+  ~Preference() {
+    if (get != nullptr) cublasLtMatmulPreferenceDestroy(get);
+  }
+  Preference(const Preference&) = delete;
+  Preference& operator=(const Preference&) = delete;
+
+  template <class T>
+  void set(cublasLtMatmulPreferenceAttributes_t attribute, T value) {
+    check(cublasLtMatmulPreferenceSetAttribute(get, attribute, &value, sizeof value), "describing a preference");
+  }
+};
+
+/// A name made of the algorithm's settings: they are all that distinguishes two algorithms.
+std::string name_of(const cublasLtMatmulAlgo_t& algorithm) {
+  std::string name;
+  const auto append = [&](const char* what, cublasLtMatmulAlgoConfigAttributes_t attribute, auto value) {
+    size_t written = 0;
+    const auto status = cublasLtMatmulAlgoConfigGetAttribute(&algorithm, attribute, &value, sizeof value, &written);
+    if (status == CUBLAS_STATUS_SUCCESS) name += fmt::format("{}{}={}", name.empty() ? "" : " ", what, value);
+  };
+  append("id", CUBLASLT_ALGO_CONFIG_ID, int32_t{0});
+  append("tile", CUBLASLT_ALGO_CONFIG_TILE_ID, uint32_t{0});
+  append("stages", CUBLASLT_ALGO_CONFIG_STAGES_ID, uint32_t{0});
+  append("split", CUBLASLT_ALGO_CONFIG_SPLITK_NUM, int32_t{0});
+  append("reduction", CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, uint32_t{0});
+  append("swizzle", CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, uint32_t{0});
+  append("custom", CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, uint32_t{0});
+  append("inner", CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, uint16_t{0});
+  append("cluster", CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, uint16_t{0});
+  return name;
+}
+
+bool adds_in_fixed_order(const cublasLtMatmulAlgo_t& algorithm) {
+  uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
+  size_t written = 0;
+  const auto status = cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme,
+                                                           sizeof scheme, &written);
+  return status == CUBLAS_STATUS_SUCCESS && (scheme & ~kFixedOrder) == 0;
+}
+
+cublasComputeType_t compute_type(const CudaContext& ctx, const GemmDims& d) {
+  const bool tf32 = d.in == Scalar::f32 && ctx.math == Float32Math::tf32;
+  return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
+const char* word(Scalar scalar) {
+  return scalar == Scalar::f32 ? "float" : "bf16";
+}
+
+std::string shape(const GemmDims& d) {
+  return fmt::format("{}{} [{},{}] x {} [{},{}] to {}, {} of them", word(d.in), d.transpose_a ? " transposed" : "", d.m,
+                     d.k, d.transpose_b ? "transposed" : "plain", d.k, d.n, word(d.out), d.batch);
+}
+
+// cuBLASLt's best kernels are for column-major matrices. A row-major matrix is the transpose of the column-major one in
+// the same memory, so what is computed is c^T = op(b)^T op(a)^T: b comes first, and m and n change places.
+class LtGemm final : public Gemm {
+ public:
+  LtGemm(CudaContext& ctx, const GemmDims& dims)
+      : ctx_(ctx),
+        dims_(dims),
+        handle_(library(ctx)),
+        product_(compute_type(ctx, dims), dims.transpose_b, dims.transpose_a),
+        b_(dims.in, dims.transpose_b ? dims.k : dims.n, dims.transpose_b ? dims.n : dims.k, dims.ld_b, dims.batch,
+           dims.stride_b),
+        a_(dims.in, dims.transpose_a ? dims.m : dims.k, dims.transpose_a ? dims.k : dims.m, dims.ld_a, dims.batch,
+           dims.stride_a),
+        c_(dims.out, dims.n, dims.m, dims.ld_c, dims.batch, dims.stride_c) {
+    choose_algorithm();
+  }
+
+  int64_t workspace_bytes() const override { return static_cast<int64_t>(algorithm_.workspaceSize); }
+
+  void run(const void* a, const void* b, void* c, void* workspace) override { run(algorithm_, a, b, c, workspace); }
+
+ private:
+  void run(const cublasLtMatmulHeuristicResult_t& algorithm, const void* a, const void* b, void* c, void* workspace) {
+    check(cublasLtMatmul(handle_, product_.get, &dims_.scale, b, b_.get, a, a_.get, &dims_.beta, c, c_.get, c, c_.get,
+                         &algorithm.algo, workspace, algorithm.workspaceSize, ctx_.runtime->stream),
+          "launching a matrix product");
+  }
+
+  /// The library's proposals that add in a fixed order, best first.
+  std::vector<cublasLtMatmulHeuristicResult_t> proposals() {
+    auto found = proposals(kFixedOrder);
+    if (found.empty()) found = proposals(CUBLASLT_REDUCTION_SCHEME_MASK);
+    return found;
+  }
+
+  std::vector<cublasLtMatmulHeuristicResult_t> proposals(uint32_t reductions) {
+    Preference preference;
+    preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kMost_workspace_bytes));
+    preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_bytes(dims_.in, dims_.stride_b));
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_bytes(dims_.in, dims_.stride_a));
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_bytes(dims_.out, dims_.stride_c));
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_bytes(dims_.out, dims_.stride_c));
+
+    std::vector<cublasLtMatmulHeuristicResult_t> found(kMeasured);
+    int count = 0;
+    const auto status =
+        cublasLtMatmulAlgoGetHeuristic(handle_, product_.get, b_.get, a_.get, c_.get, c_.get, preference.get,
+                                       static_cast<int>(found.size()), found.data(), &count);
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "looking for an algorithm for a matrix product");
+    found.resize(static_cast<size_t>(count));
+    std::erase_if(found, [](const auto& f) {
+      return f.state != CUBLAS_STATUS_SUCCESS || f.workspaceSize > static_cast<size_t>(kMost_workspace_bytes) ||
+             !adds_in_fixed_order(f.algo);
+    });
+    return found;
+  }
+
+  /// Of every matrix of the batch, if the first is 16-byte aligned.
+  uint32_t alignment_bytes(Scalar scalar, int64_t stride) const {
+    constexpr int64_t kPointer = 16;
+    return static_cast<uint32_t>(dims_.batch > 1 ? std::gcd(kPointer, stride * size_bytes(scalar)) : kPointer);
+  }
+
+  void choose_algorithm() {
+    const auto found = proposals();
+    AlgorithmChoice choice;
+    choice.key = key();
+    for (const auto& f : found) choice.names.push_back(name_of(f.algo));
+    choice.build = [](size_t) { return true; };
+    choice.seconds = [&](size_t i) { return measure(found[i]); };
+    const auto chosen = choose(algorithms().get(), choice);
+    if (!chosen) throw DeviceError("cuBLASLt has no algorithm for the matrix product " + shape(dims_));
+    algorithm_ = found[*chosen];
+  }
+
+  double measure(const cublasLtMatmulHeuristicResult_t& algorithm) {
+    const auto bytes = [&](Scalar scalar, int64_t rows, int64_t columns, int64_t ld, int64_t stride) {
+      return ((dims_.batch - 1) * stride + (rows - 1) * ld + columns) * size_bytes(scalar);
+    };
+    const auto& d = dims_;
+    const MeasuringMemory a(ctx_,
+                            bytes(d.in, d.transpose_a ? d.k : d.m, d.transpose_a ? d.m : d.k, d.ld_a, d.stride_a)),
+        b(ctx_, bytes(d.in, d.transpose_b ? d.n : d.k, d.transpose_b ? d.k : d.n, d.ld_b, d.stride_b)),
+        c(ctx_, bytes(d.out, d.m, d.n, d.ld_c, d.stride_c)),
+        workspace(ctx_, static_cast<int64_t>(algorithm.workspaceSize));
+    return best_seconds(ctx_, [&] { run(algorithm, a.get(), b.get(), c.get(), workspace.get()); });
+  }
+
+  std::string key() const {
+    const GemmDims& d = dims_;
+    return fmt::format("gemm {}x{}x{} batch {} {}{} ld {},{},{} strides {},{},{} {}->{}{}{} | {}", d.m, d.n, d.k,
+                       d.batch, d.transpose_a ? 't' : 'n', d.transpose_b ? 't' : 'n', d.ld_a, d.ld_b, d.ld_c,
+                       d.stride_a, d.stride_b, d.stride_c, word(d.in), word(d.out), d.beta == 0 ? "" : " added",
+                       compute_type(ctx_, d) == CUBLAS_COMPUTE_32F_FAST_TF32 ? " tf32" : "", machine_key(ctx_));
+  }
+
+  CudaContext ctx_;
+  GemmDims dims_;
+  cublasLtHandle_t handle_;
+  Product product_;
+  Layout b_, a_, c_;
+  cublasLtMatmulHeuristicResult_t algorithm_{};
+};
+
+/// A product without values.
+class NoGemm final : public Gemm {
+ public:
+  int64_t workspace_bytes() const override { return 0; }
+  void run(const void*, const void*, void*, void*) override {}
+};
+
+}  // namespace
+
+std::shared_ptr<Gemm> prepare_gemm(CudaContext& ctx, const GemmDims& dims) {
+  if (dims.m * dims.n * dims.batch == 0) return std::make_shared<NoGemm>();
+  return std::make_shared<LtGemm>(ctx, dims);
+}
+
+std::string vendor_versions() {
+  int cublas[3] = {};
+  check(cublasLtGetProperty(MAJOR_VERSION, &cublas[0]), "asking for its version");
+  check(cublasLtGetProperty(MINOR_VERSION, &cublas[1]), "asking for its version");
+  check(cublasLtGetProperty(PATCH_LEVEL, &cublas[2]), "asking for its version");
+  const size_t cudnn = cudnnGetVersion();
+  return fmt::format("cuBLASLt {}.{}.{}, cuDNN {}.{}.{}", cublas[0], cublas[1], cublas[2], cudnn / 10000,
+                     cudnn / 100 % 100, cudnn % 100);
+}
+
+}  // namespace psanet::kernels::cuda
