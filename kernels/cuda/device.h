@@ -173,6 +173,17 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const
 #endif
 }
 
+/// 2^x, relative error 2^-22; results below 2^-126 are 0.
+__device__ __forceinline__ float fast_exp2(float x) {
+#ifdef PSANET_CUDA_EMULATED
+  return std::exp2(x);
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
 /// Sum over the warp, the same bits in every lane.
 __device__ __forceinline__ float warp_sum(float x) {
   for (int by = kWarp / 2; by > 0; by /= 2) x += __shfl_xor_sync(kAllLanes, x, by);
