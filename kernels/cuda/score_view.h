@@ -24,13 +24,29 @@ struct Span {
   __device__ __forceinline__ int count() const { return end > begin ? end - begin : 0; }
 };
 
+/// Division by a number that is the same for all threads; exact while dividend * divisor < 2^32.
+struct Reciprocal {
+  int divisor = 1;
+  unsigned factor = 0;  // 2^32 / divisor, rounded up; unused for 1
+
+  static Reciprocal of(int64_t divisor) {
+    return {static_cast<int>(divisor),
+            divisor > 1 ? static_cast<unsigned>(((int64_t{1} << 32) + divisor - 1) / divisor) : 0};
+  }
+  __device__ __forceinline__ int quotient(int dividend) const {
+    return divisor == 1 ? dividend : static_cast<int>(__umulhi(static_cast<unsigned>(dividend), factor));
+  }
+};
+
 struct ScoreView {
   int height = 0, width = 0;
   int mask_h = 0, mask_w = 0, half_h = 0, half_w = 0;  // a window larger than the map where everything is stored
   int64_t image = 0, first = 0, owner_row = 0, owner_column = 0;  // distances, in values
   int partner_row = 0;
-  int rows_left_out = 0;        // at most so many mask rows are not stored, the first of those that meet no map row
-  unsigned row_reciprocal = 0;  // 2^32 / width, rounded up
+  // Of the mask rows above all map rows at most so many are not stored: as many as rows of owners in a group, counted
+  // from the last row of the map, have in common.
+  int rows_left_out = 0;
+  Reciprocal group, columns;  // rows of owners in a group; columns of the map
 
   int positions() const { return height * width; }
   /// Does every pair have a score?
@@ -38,9 +54,8 @@ struct ScoreView {
     return half_h >= height - 1 && mask_h - half_h >= height && half_w >= width - 1 && mask_w - half_w >= width;
   }
 
-  /// position / width without a division; exact while position * width < 2^32.
   __device__ __forceinline__ Place place(int position) const {
-    const int row = width == 1 ? position : static_cast<int>(__umulhi(static_cast<unsigned>(position), row_reciprocal));
+    const int row = columns.quotient(position);
     return {row, position - row * width};
   }
   /// Is there a score for the pair?
@@ -50,7 +65,8 @@ struct ScoreView {
   }
   /// The score of a pair lies at owner_offset + partner_offset, counted from its image.
   __device__ __forceinline__ int64_t owner_offset(Place owner) const {
-    const int above = half_h > owner.row ? half_h - owner.row : 0;
+    const int last_row = height - 1 - group.quotient(height - 1 - owner.row) * group.divisor;  // of the owner's group
+    const int above = half_h > last_row ? half_h - last_row : 0;
     const int left_out = above < rows_left_out ? above : rows_left_out;
     return first + owner.row * owner_row + owner.column * owner_column - static_cast<int64_t>(left_out) * partner_row;
   }
@@ -91,7 +107,7 @@ inline ScoreView of_map(const PsaDims& d) {
   v.mask_w = static_cast<int>(d.compact ? 2 * d.width - 1 : d.mask_w);
   v.half_h = (v.mask_h - 1) / 2;
   v.half_w = (v.mask_w - 1) / 2;
-  v.row_reciprocal = d.width > 1 ? static_cast<unsigned>(((int64_t{1} << 32) + d.width - 1) / d.width) : 0;
+  v.columns = Reciprocal::of(d.width);
   return v;
 }
 
