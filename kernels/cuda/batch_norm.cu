@@ -1,11 +1,10 @@
+// The passes of batch norm over memory: each tensor is read or written once, and a thread computes the factors of its
+// channels once. y and d_x, d_residual may be one of the inputs: a thread reads the values of a row before it writes
+// that row, and nobody else reads them.
 #include <limits>
 
 #include "kernels/batch_norm.h"
 #include "kernels/cuda/channel_walk.h"
-
-// The passes over memory: each tensor is read or written once, and a thread computes the factors of its channels once.
-// y and d_x, d_residual may be one of the inputs: a thread reads the values of a row before it writes that row, and
-// nobody else reads them.
 
 namespace psanet::kernels {
 

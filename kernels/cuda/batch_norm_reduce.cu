@@ -1,9 +1,9 @@
+// The reductions of batch norm over rows: each reads its tensors once. Two kernels: the first leaves two numbers for
+// each channel and share of the rows, the second merges the shares. All sums are made in an order that only the shape
+// decides.
 #include "kernels/batch_norm.h"
 #include "kernels/cuda/channel_walk.h"
 #include "kernels/cuda/columns.h"
-
-// The reductions over rows: each reads its tensors once. Two kernels: the first leaves two numbers for each channel and
-// share of the rows, the second merges the shares. All sums are made in an order that only the shape decides.
 
 namespace psanet::kernels {
 

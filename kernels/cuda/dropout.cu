@@ -1,3 +1,4 @@
+// Dropout2d: the factors of channels, and the pass over memory that applies them.
 #include <cmath>
 
 #include "kernels/cuda/channel_walk.h"

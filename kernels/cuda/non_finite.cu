@@ -1,3 +1,4 @@
+// The first value that is NaN or infinite.
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/memory.h"

@@ -1,11 +1,10 @@
+// SGD: a network has hundreds of tensors, most of them a few KiB: one kernel updates many of them, a block for each
+// chunk of a tensor. Memory traffic is all there is: three reads and two writes (and the copy) for each parameter.
 #include <limits>
 
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/sgd.h"
-
-// A network has hundreds of tensors, most of them a few KiB: one kernel updates many of them, a block for each chunk of
-// a tensor. Memory traffic is all there is: three reads and two writes (and the copy) for each parameter.
 
 namespace psanet::kernels {
 

@@ -1,14 +1,13 @@
+// Softmax, a group of threads for a row: 8 threads for the shortest rows, a warp, or a block. Forward and backward each
+// walk a row twice: first for the sums, then for the result. A row is at most some tens of KiB, so the second walk
+// finds it in the cache, memory is read once, and no length is too long. A thread reads again, and then overwrites,
+// exactly the values that it read in the first walk: results may take their input's place.
 #include <limits>
 #include <type_traits>
 
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/softmax.h"
-
-// A group of threads for a row: 8 threads for the shortest rows, a warp, or a block. Forward and backward each walk a
-// row twice: first for the sums, then for the result. A row is at most some tens of KiB, so the second walk finds it in
-// the cache, memory is read once, and no length is too long. A thread reads again, and then overwrites, exactly the
-// values that it read in the first walk: results may take their input's place.
 
 namespace psanet::kernels {
 
