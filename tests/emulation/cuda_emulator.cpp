@@ -380,9 +380,7 @@ void warp_gather(uint64_t mine, int line, uint64_t* all32) {
   });
 }
 
-void copy_async(void* to, const void* from, size_t bytes) {
-  require_aligned(to, bytes);
-  require_aligned(from, bytes);
+void queue_copy(void* to, const void* from, size_t bytes) {
   Thread& t = *scheduler().current;
   t.copies.push_back({to, from, bytes, t.copy_group});
 }
