@@ -103,7 +103,8 @@ TEST_CASE("a sum of floats by atomicAdd") {
          }});
 }
 
-TEST_CASE("a sum of integers by atomicAdd") {  // no mistake
+TEST_CASE("a sum of integers by atomicAdd") {
+  // No mistake: the table says so.
   check({{1024 * 159 * 160 / 2}, [] {
            const Array<float> x(counting(kBlocks * kThreads));
            const Array<int> y(std::vector<int>{0});

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -63,7 +64,8 @@ std::string output_of(const std::function<void()>& body) {
   if (child == 0) {
     dup2(ends[1], 1);
     dup2(ends[1], 2);
-    alarm(120);  // seconds
+    alarm(120);                // seconds
+    signal(SIGSEGV, SIG_DFL);  // Catch would report it in its own way
     body();
     std::printf("DONE\n");
     std::fflush(nullptr);
@@ -88,7 +90,8 @@ std::string seen_in(const std::string& output) {
                                                        {"ended by signal", "crash"},
                                                        {"ERROR: AddressSanitizer: ", "address"},
                                                        {"runtime error: ", "undefined"},
-                                                       {"ThreadSanitizer: ", "race"},
+                                                       {"ThreadSanitizer: data race", "race"},
+                                                       {"ThreadSanitizer: heap-use-after-free", "address"},
                                                        {"WRONG VALUES", "values"},
                                                        {"OTHER BITS", "bits"},
                                                        {"DONE", "-"}};
