@@ -187,8 +187,8 @@ void wait_here(State state, int line, uint32_t mask) {
 }
 
 #ifdef PSANET_EMULATOR_TSAN
-/// Those that the next block takes: a millisecond each, so only those. By the host, or the new one would be ordered after
-/// everything that its creator has done.
+/// Those that the next block takes: a millisecond each, so only those. By the host, or the new one would be ordered
+/// after everything that its creator has done.
 void create_tsan_fibers() {
   Scheduler& s = scheduler();
   for (unsigned t = 0; t < s.threads; ++t) {
