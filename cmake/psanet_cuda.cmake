@@ -20,7 +20,7 @@ macro(psanet_find_cuda)  # a macro: languages are enabled in the caller's scope
   if(NOT CMAKE_CUDA_COMPILER)
     set(PSANET_CUDA_MISSING "nvcc (set CUDACXX or PATH)")
   else()
-    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})  # CMake reads CUDAARCHS itself
       # Ampere and Hopper, and PTX that later ones compile when the program starts.
       set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "GPU architectures")
     endif()

@@ -3,9 +3,11 @@
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(fmt REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(JPEG REQUIRED)
-find_package(PNG REQUIRED)
+if(NOT PSANET_KERNEL_TESTS_ONLY)
+  find_package(nlohmann_json REQUIRED)
+  find_package(JPEG REQUIRED)
+  find_package(PNG REQUIRED)
+endif()
 
 # oneDNN by file: Debian's dnnl-config.cmake wants OpenCL's development files, which neither it nor we use on the CPU.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)

@@ -141,6 +141,7 @@ void FoldBatchNorm::fields(Fields& f) {
 
 Types FoldBatchNorm::infer(const Types& in) const {
   require_inputs(in, conv_bias ? 6 : 5);
+  require(in[0].dtype == DType::f32, "the weight is {}, want f32", to_string(in[0]));
   for (size_t i = 1; i < in.size(); ++i) require_channels(in[i], in[0][0], "a vector");
   return {in[0], f32({in[0][0]})};
 }

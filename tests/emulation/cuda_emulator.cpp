@@ -186,6 +186,18 @@ void wait_here(State state, int line, uint32_t mask) {
   if (next != me) jump(me->fiber, next->fiber);
 }
 
+#ifdef PSANET_EMULATOR_TSAN
+/// Those that the next block takes: a millisecond each, so only those. By the host, or the new one would be ordered
+/// after everything that its creator has done.
+void create_tsan_fibers() {
+  Scheduler& s = scheduler();
+  for (unsigned t = 0; t < s.threads; ++t) {
+    void*& tsan = s.fiber[(t + s.fiber_shift) % kMaxThreads].tsan;
+    if (!tsan) tsan = __tsan_create_fiber(0);
+  }
+}
+#endif
+
 void fiber_main() {
   WITH_ASAN(__sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);)
   Scheduler& s = scheduler();
@@ -278,7 +290,6 @@ void start() {
     *--top = nullptr;
     *--top = reinterpret_cast<void*>(fiber_main);
     f.stack_pointer = top - 6;
-    WITH_TSAN(f.tsan = __tsan_create_fiber(0);)
   }
   // Nothing here allocates while a grid runs: the race detector takes an allocation for an access.
   s.ready.reserve(size_t{1} << 20);
@@ -380,9 +391,7 @@ void warp_gather(uint64_t mine, int line, uint64_t* all32) {
   });
 }
 
-void copy_async(void* to, const void* from, size_t bytes) {
-  require_aligned(to, bytes);
-  require_aligned(from, bytes);
+void queue_copy(void* to, const void* from, size_t bytes) {
   Thread& t = *scheduler().current;
   t.copies.push_back({to, from, bytes, t.copy_group});
 }
@@ -454,7 +463,7 @@ void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<vo
       s.thread[t].fiber = nullptr;
       s.thread[t].copy_group = 0;
     }
-    WITH_TSAN(s.idle.clear(); s.fiber_shift = (s.fiber_shift + 331) % kMaxThreads;)
+    WITH_TSAN(s.idle.clear(); s.fiber_shift = (s.fiber_shift + 331) % kMaxThreads; create_tsan_fibers();)
     Thread* t = pick();
     enter(t);
     jump(&s.host, t->fiber);

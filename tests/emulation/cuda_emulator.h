@@ -55,24 +55,31 @@ void warp_barrier(uint32_t mask, int line);
 /// Every lane's 64 bits, in lane order; a barrier for memory too.
 void warp_gather(uint64_t mine, int line, uint64_t* all32);
 
-/// cp.async: the copy happens when the thread waits for it, never earlier.
+inline void require_aligned(const void* p, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) fail("misaligned vector access");
+}
+
+/// cp.async: the data arrives when the thread waits for it, never earlier; until then there is NaN.
 struct PendingCopy {
   void* to;
   const void* from;
   size_t bytes;
   int group;
 };
-void copy_async(void* to, const void* from, size_t bytes);
+void queue_copy(void* to, const void* from, size_t bytes);
+inline void copy_async(void* to, const void* from, size_t bytes) {
+  require_aligned(to, bytes);
+  require_aligned(from, bytes);
+  // The hardware may write from now on: who still reads what was there sees NaN, and the race detector sees a write.
+  for (size_t i = 0; i < bytes; ++i) static_cast<unsigned char*>(to)[i] = 0xff;
+  queue_copy(to, from, bytes);
+}
 void copy_async_commit();
 std::vector<PendingCopy> take_due_copies(int groups_left);
 inline void copy_async_wait(int groups_left) {  // here, so that the kernel's sanitizer sees the copy
   for (const PendingCopy& c : take_due_copies(groups_left)) {
     for (size_t i = 0; i < c.bytes; ++i) static_cast<char*>(c.to)[i] = static_cast<const char*>(c.from)[i];
   }
-}
-
-inline void require_aligned(const void* p, size_t bytes) {
-  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) fail("misaligned vector access");
 }
 
 /// Tag: one lambda type for each declaration and template instance.

@@ -79,7 +79,9 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
   *memory = nullptr;
   if (bytes == 0) return cudaSuccess;
   if (bytes > size_t{16} << 30 || posix_memalign(memory, 256, bytes) != 0) return cudaErrorMemoryAllocation;
-  std::memset(*memory, 0xff, bytes);  // NaN: what nobody wrote shows
+  // NaN: what nobody wrote shows. Not memset: the race detector keeps books on that, a second for a context's scratch.
+  void* to = *memory;
+  asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(0xff) : "memory");
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* memory) {

@@ -113,6 +113,46 @@ TEST_CASE("tree: oneDNN is named by the CPU kernels that use it and by nobody el
   }
 }
 
+TEST_CASE("tree: CUDA and its libraries are named where they are used and nowhere else") {
+  const auto begins = [](const std::string& text, const std::string& with) { return text.rfind(with, 0) == 0; };
+  for (const SourceFile& file : read_tree()) {
+    for (const Include& include : includes(file)) {
+      if (include.quoted) continue;
+      INFO(file.name << " includes " << include.path);
+      if (begins(include.path, "cudnn")) CHECK(begins(file.name, "kernels/cuda/vendor/convolution"));
+      if (begins(include.path, "cublas")) CHECK(begins(file.name, "kernels/cuda/vendor/gemm"));
+      if (begins(include.path, "cuda")) {
+        CHECK((file.name == "kernels/cuda/portable.h" || begins(file.name, "kernels/cuda/vendor/")));
+      }
+    }
+  }
+}
+
+TEST_CASE("tree: kernel files are such that the emulation runs them and every run gives the same bits") {
+  // A sum of floats by atomics has other bits every time. Sums of integers have not; they stand here.
+  const std::pair<std::string, std::string> integer_sums[] = {
+      {"kernels/cuda/confusion_counts.cu", "atomicAdd(table + entry, "},
+      {"kernels/cuda/confusion_counts.cu", "atomicAdd(counts + entry, "},
+      {"kernels/cuda/confusion_counts.cu", "atomicAdd(counts + i, "}};
+  // Launches, shared memory, other instructions: launch(), PSANET_SHARED, device.h. What is for one compiler alone
+  // belongs into device.h, too.
+  const char* words[] = {"<<<", "__shared__", "asm(", "asm volatile", "PSANET_CUDA_EMULATED"};
+  for (const SourceFile& file : read_tree()) {
+    if (file.folder != "kernels" || file.name.substr(file.name.size() - 3) != ".cu") continue;
+    for (const std::string& line : file.lines) {
+      const std::string code = line.substr(0, line.find("//"));
+      INFO(file.name << ": " << line);
+      for (const char* word : words) {
+        if (code.find(word) != std::string::npos) CHECK(false);
+      }
+      if (code.find("atomicAdd") == std::string::npos) continue;
+      CHECK(std::any_of(std::begin(integer_sums), std::end(integer_sums), [&](const auto& sum) {
+        return sum.first == file.name && code.find(sum.second) != std::string::npos;
+      }));
+    }
+  }
+}
+
 TEST_CASE("tree: above kernels nothing looks into a backend's folder, and only the device knows the contexts") {
   for (const SourceFile& file : read_tree()) {
     if (file.folder == "kernels" || file.folder == "tests" || file.folder == "bench") continue;

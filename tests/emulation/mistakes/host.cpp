@@ -1,0 +1,86 @@
+// What the host does wrong: launches, waits, and memory that does not live long enough.
+#include "tests/emulation/mistakes/mistake.h"
+
+namespace psanet::tests {
+namespace {
+
+using namespace kernels::cuda;
+
+__global__ void copy_kernel(const float* x, float* y) {
+  const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+  y[i] = x[i];
+}
+
+constexpr int kCount = 32;
+const LaunchDims kOneWarp{dim3(1), dim3(kCount)};
+
+std::vector<float> copied(const LaunchDims& dims, int64_t n) {
+  return run(copy_kernel, dims, counting(n), n);
+}
+
+TEST_CASE("a block of 2048 threads") {
+  check({counting(2048),
+         [] {
+           return copied({dim3(1), dim3(2048)}, 2048);
+         },
+         [] {
+           return copied({dim3(2), dim3(1024)}, 2048);
+         },
+         "illegal launch configuration"});
+}
+
+TEST_CASE("a grid without blocks") {
+  check({{1}, [] { return run(copy_kernel, {dim3(0), dim3(kCount)}, {1.0f}, 1); }, {}, "illegal launch configuration"});
+}
+
+TEST_CASE("a grid of more than 65535 blocks across y") {
+  check({{1},
+         [] {
+           return run(copy_kernel, {dim3(1, 65536), dim3(1)}, {1.0f}, 1);
+         },
+         {},
+         "illegal launch configuration"});
+}
+
+/// Copies x to y on the device and y to the host.
+std::vector<float> read_back(bool wait) {
+  const Array<float> x(counting(kCount)), y(kCount);
+  launch(cuda(), copy_kernel, kOneWarp, x.data(), y.data());
+  std::vector<float> host(kCount, NAN);
+  PSANET_CUDA_CHECK(cudaMemcpyAsync(host.data(), y.data(), static_cast<size_t>(y.bytes()), cudaMemcpyDeviceToHost,
+                                    cuda().runtime->stream));
+  if (wait) kernels::synchronize(cuda());
+  const std::vector<float> seen = host;
+  kernels::synchronize(cuda());  // `host` must outlive the copy either way
+  return seen;
+}
+
+TEST_CASE("the host reads before it has waited for the stream") {
+  check({counting(kCount), [] { return read_back(false); }, [] { return read_back(true); }});
+}
+
+TEST_CASE("a kernel is given the address of a variable that is gone when it runs") {
+  check({{7}, [] {
+           const Array<float> y(1);
+           {
+             const float factor = 7;
+             launch(cuda(), copy_kernel, {dim3(1), dim3(1)}, &factor, y.data());
+           }
+           return y.get();
+         }});
+}
+
+TEST_CASE("memory is given back while a kernel that reads it waits in the stream") {
+  check({counting(kCount), [] {
+           const Array<float> y(kCount);
+           void* x = nullptr;
+           PSANET_CUDA_CHECK(cudaMalloc(&x, kCount * sizeof(float)));
+           kernels::copy_to_device(cuda(), x, counting(kCount).data(), kCount * sizeof(float));
+           launch(cuda(), copy_kernel, kOneWarp, static_cast<const float*>(x), y.data());
+           PSANET_CUDA_CHECK(cudaFree(x));
+           return y.get();
+         }});
+}
+
+}  // namespace
+}  // namespace psanet::tests
