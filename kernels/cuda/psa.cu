@@ -1,5 +1,4 @@
 #include "kernels/cuda/psa_passes.h"
-#include "kernels/memory.h"
 #include "kernels/psa.h"
 
 namespace psanet::kernels {
@@ -52,9 +51,6 @@ template <class T>
 void psa_backward(CudaContext& ctx, const PsaDims& dims, const T* value, const T* logits, const T* out,
                   const float* statistics, const T* d_out, T* d_value, T* d_logits, void* workspace) {
   if (dims.batch * dims.positions() * dims.channels == 0) return;
-  if (!dims.compact) {  // most entries of the over-complete map belong to no pair
-    fill_zero(ctx, d_logits, dims.batch * dims.positions() * dims.logit_channels() * static_cast<int64_t>(sizeof(T)));
-  }
   cuda::run_backward(ctx, cuda::PsaPasses(dims, cuda::view_of_logits(dims)), value, logits, out, statistics, d_out,
                      d_value, d_logits, workspace);
 }

@@ -166,6 +166,7 @@ __global__ void __launch_bounds__(kWarp* kDown* kAcross) aggregate_kernel(Aggreg
   __syncthreads();
 
   const int warp = thread / kWarp, warp_row = warp / kAcross * kWarpTile, warp_column = warp % kAcross * kWarpTile;
+  const bool idle = first_row + warp_row >= positions || first_column + warp_column >= a.channels;
   WarpProduct<T> product;
   Weights<T, Shape, kTargetsOwn> weights;
   copy_x(0);
@@ -181,9 +182,10 @@ __global__ void __launch_bounds__(kWarp* kDown* kAcross) aggregate_kernel(Aggreg
     if (!kRowsOwn && step + 2 < steps) find_owners(begin + (step + 2) * kStep<T>, owners_of(step));
     constexpr Sums kOrder = kRowsOwn ? Sums::along_rows : Sums::across_rows;
     constexpr int kPitch = pitch<T>(Shape::kPartners);
-    product.template add<kOrder, Sums::across_rows>(shared->weights[step % 2] + warp_row * (kRowsOwn ? kPitch : 1),
-                                                    kPitch, shared->x[step % 2] + warp_column,
-                                                    pitch<T>(Shape::kColumns));
+    if (!idle)
+      product.template add<kOrder, Sums::across_rows>(shared->weights[step % 2] + warp_row * (kRowsOwn ? kPitch : 1),
+                                                      kPitch, shared->x[step % 2] + warp_column,
+                                                      pitch<T>(Shape::kColumns));
     if (step + 1 < steps) weights.store_weights(owners_of(step + 1), softmax, shared->weights[(step + 1) % 2]);
   }
 
@@ -221,10 +223,10 @@ void run(CudaContext& ctx, const Aggregation<T>& a, int images) {
 template <class T, bool kRowsOwn, bool kTargetsOwn>
 void run(CudaContext& ctx, const Aggregation<T>& a, int images) {
   const int64_t large_blocks = ceil_div(a.view.positions(), 128) * ceil_div(a.channels, 256) * images;
-  if (a.channels > 128 && large_blocks >= ctx.runtime->multiprocessors) {
+  if (large_blocks >= ctx.runtime->multiprocessors) {
     run<T, 2, 4, kRowsOwn, kTargetsOwn>(ctx, a, images);
   } else {
-    run<T, 1, 2, kRowsOwn, kTargetsOwn>(ctx, a, images);
+    run<T, 1, 4, kRowsOwn, kTargetsOwn>(ctx, a, images);
   }
 }
 

@@ -61,7 +61,8 @@ void aggregate_sources(CudaContext& ctx, const PsaPasses& p, const T* scores, co
 template <class T>
 void aggregate_targets(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* d_out,
                        const float* totals, T* d_value);
-/// d_scores of all pairs that have a score; nothing else is written.
+/// d_scores of all pairs that have a score; entries of the over-complete map that belong to no pair become 0. Every
+/// value is written once.
 template <class T>
 void differentiate_scores(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* value,
                           const T* d_out, T* d_scores);

@@ -47,6 +47,7 @@ ScoreView view_of_scores(const PsaProjectedDims& d) {
     v.owner_column -= 1;
     v.rows_left_out = v.mask_h;
     v.group = Reciprocal::of(d.group_rows());
+    v.entries = static_cast<int>(columns);
   }
   return v;
 }
@@ -227,7 +228,6 @@ class Backward final : public PsaProjectedBackward {
     auto* d_scores = reinterpret_cast<T*>(static_cast<char*>(workspace) + geometry_.feature_bytes);
     void* rest = static_cast<char*>(workspace) + geometry_.feature_bytes + geometry_.score_bytes;
 
-    fill_zero(ctx_, d_scores, geometry_.score_bytes);  // the products read scores that belong to no pair, too
     run_backward(ctx_, passes_, static_cast<const T*>(value), static_cast<const T*>(scores), static_cast<const T*>(out),
                  statistics, static_cast<const T*>(d_out), static_cast<T*>(d_value), d_scores, rest);
     // Windows overlap: their products add up one after the other, always in the same order.

@@ -17,7 +17,7 @@ struct ScoreGradient {
   T* d_scores;
 };
 
-constexpr int kDown = 2, kAcross = 2, kThreads = kWarp * kDown * kAcross;
+constexpr int kDown = 2, kAcross = 2, kWarps = kDown * kAcross, kThreads = kWarp * kWarps;
 constexpr int kOwners = kWarpTile * kDown, kPartners = kWarpTile * kAcross;
 constexpr int kBand = 16;                  // owners whose results a warp lays out in shared memory at once
 constexpr int kBandPitch = kWarpTile + 8;  // pairs of floats of rows 4 apart in different banks
@@ -26,7 +26,7 @@ template <class T>
 struct Shared {
   T of_owners[2][kOwners * pitch<T>(kStep<T>)];
   T of_partners[2][kPartners * pitch<T>(kStep<T>)];
-  float bands[kDown * kAcross][kBand * kBandPitch];
+  float bands[kWarps][kBand * kBandPitch];
   Owner owners[kOwners];
 };
 
@@ -60,6 +60,7 @@ __global__ void __launch_bounds__(kThreads) score_gradient_kernel(ScoreGradient<
 
   const int warp = thread / kWarp, lane = thread % kWarp;
   const int warp_owner = warp / kAcross * kWarpTile, warp_partner = warp % kAcross * kWarpTile;
+  const bool idle = first_owner + warp_owner >= positions || first_partner + warp_partner >= positions;
   WarpProduct<T> product;
   const int steps = (a.channels + kStep<T> - 1) / kStep<T>;
   copy(0);
@@ -68,11 +69,13 @@ __global__ void __launch_bounds__(kThreads) score_gradient_kernel(ScoreGradient<
     __syncthreads();
     if (step + 1 < steps) copy(step + 1);
     constexpr int kPitch = pitch<T>(kStep<T>);
+    if (idle) continue;
     product.template add<Sums::along_rows, Sums::along_rows>(shared->of_owners[step % 2] + warp_owner * kPitch, kPitch,
                                                              shared->of_partners[step % 2] + warp_partner * kPitch,
                                                              kPitch);
   }
 
+  if (idle) return;
   Partner partner[2];
   PSANET_UNROLL
   for (int i = 0; i < 2; ++i) {
@@ -118,11 +121,57 @@ __global__ void __launch_bounds__(kThreads) score_gradient_kernel(ScoreGradient<
   }
 }
 
+/// Zeros where an owner's entries belong to no pair: in units of 16 bytes where a whole unit does not. A warp for each
+/// owner; grid (groups of owners, images).
+template <class T>
+__global__ void __launch_bounds__(kThreads) clear_unread_kernel(ScoreView view, T* d_scores) {
+  const int position = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
+  if (position >= view.height * view.width) return;
+  constexpr int kN = kVector<T>;
+  const Place owner = view.place(position);
+  // Entry (row, column) of those stored points to the place (top + row, left + column), which may be off the map.
+  const int top = owner.row - view.half_h + view.first_mask_row(owner.row), left = owner.column - view.half_w;
+  const int64_t first = blockIdx.y * view.image + view.owner_offset(owner) + view.partner_offset({top, left});
+  const int begin = -static_cast<int>(first % kN);  // units are aligned, an owner's first entry need not be
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int unit = begin + lane * kN; unit < view.entries; unit += kWarp * kN) {
+    const int start = unit > 0 ? unit : 0;
+    int row = view.mask_columns.quotient(start), column = start - row * view.mask_w;
+    bool unread[kN];
+    bool all = true;
+    PSANET_UNROLL
+    for (int i = 0; i < kN; ++i) {
+      const bool there = unit + i >= 0 && unit + i < view.entries;
+      const bool read = static_cast<unsigned>(top + row) < static_cast<unsigned>(view.height) &&
+                        static_cast<unsigned>(left + column) < static_cast<unsigned>(view.width);
+      unread[i] = there && !read;
+      all = all && unread[i];
+      if (unit + i >= 0 && ++column == view.mask_w) {
+        column = 0;
+        ++row;
+      }
+    }
+    T* to = d_scores + first + unit;
+    if (all) {
+      store<kN>(to, Pack<T, kN>{});
+    } else {
+      PSANET_UNROLL
+      for (int i = 0; i < kN; ++i) {
+        if (unread[i]) to[i] = T{};
+      }
+    }
+  }
+}
+
 }  // namespace
 
 template <class T>
 void differentiate_scores(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* value,
                           const T* d_out, T* d_scores) {
+  if (p.view.entries > 0) {
+    const dim3 owners(static_cast<unsigned>(ceil_div(p.view.positions(), kWarps)), static_cast<unsigned>(p.images));
+    launch(ctx, clear_unread_kernel<T>, {owners, dim3(kThreads)}, p.view, d_scores);
+  }
   const ScoreGradient<T> a{
       p.view,  p.channels, p.scale, scores, targets, p.targets_own ? d_out : value, p.targets_own ? value : d_out,
       d_scores};

@@ -46,7 +46,8 @@ struct ScoreView {
   // Of the mask rows above all map rows at most so many are not stored: as many as rows of owners in a group, counted
   // from the last row of the map, have in common.
   int rows_left_out = 0;
-  Reciprocal group, columns;  // rows of owners in a group; columns of the map
+  int entries = 0;                          // that an owner has in memory, if not each belongs to a pair
+  Reciprocal group, columns, mask_columns;  // rows of owners in a group; columns of the map; columns of the mask
 
   int positions() const { return height * width; }
   /// Does every pair have a score?
@@ -63,12 +64,17 @@ struct ScoreView {
     return static_cast<unsigned>(partner.row - owner.row + half_h) < static_cast<unsigned>(mask_h) &&
            static_cast<unsigned>(partner.column - owner.column + half_w) < static_cast<unsigned>(mask_w);
   }
+  /// The first mask row that is stored for the owners in this row of the map.
+  __device__ __forceinline__ int first_mask_row(int row_of_owner) const {
+    const int last_row =
+        height - 1 - group.quotient(height - 1 - row_of_owner) * group.divisor;  // of the owner's group
+    const int above = half_h > last_row ? half_h - last_row : 0;
+    return above < rows_left_out ? above : rows_left_out;
+  }
   /// The score of a pair lies at owner_offset + partner_offset, counted from its image.
   __device__ __forceinline__ int64_t owner_offset(Place owner) const {
-    const int last_row = height - 1 - group.quotient(height - 1 - owner.row) * group.divisor;  // of the owner's group
-    const int above = half_h > last_row ? half_h - last_row : 0;
-    const int left_out = above < rows_left_out ? above : rows_left_out;
-    return first + owner.row * owner_row + owner.column * owner_column - static_cast<int64_t>(left_out) * partner_row;
+    return first + owner.row * owner_row + owner.column * owner_column -
+           static_cast<int64_t>(first_mask_row(owner.row)) * partner_row;
   }
   __device__ __forceinline__ int partner_offset(Place partner) const {
     return partner.row * partner_row + partner.column;
@@ -108,6 +114,7 @@ inline ScoreView of_map(const PsaDims& d) {
   v.half_h = (v.mask_h - 1) / 2;
   v.half_w = (v.mask_w - 1) / 2;
   v.columns = Reciprocal::of(d.width);
+  v.mask_columns = Reciprocal::of(v.mask_w);
   return v;
 }
 
@@ -127,6 +134,7 @@ inline ScoreView view_of_logits(const PsaDims& d) {
     v.owner_row = d.width * entries - d.mask_w;
     v.owner_column = entries - 1;
     v.partner_row = v.mask_w;
+    v.entries = static_cast<int>(entries);
   }
   return v;
 }
