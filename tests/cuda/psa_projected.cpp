@@ -157,12 +157,12 @@ TEST_CASE("psa projected: full masks, any map") {
   check_all({1, 1, 1, 8, 1, 1}, 8);
   check_all({2, 2, 3, 8, 3, 5}, 16);
   check_all({2, 7, 5, 24, 13, 9}, 24);
-  for (int64_t group_size : {1, 3, 4}) check_all({2, 7, 5, 8, 13, 9}, 8, group_size);
+  for (int64_t group_size : {1, 3}) check_all({2, 7, 5, 8, 13, 9}, 8, group_size);
 }
 
 TEST_CASE("psa projected: masks smaller than the map and larger and even") {
   check_all({2, 7, 5, 8, 3, 3}, 8);
-  for (int64_t group_size : {1, 2, 3}) {
+  for (int64_t group_size : {1, 2}) {
     check_all({2, 7, 5, 8, 3, 3}, 8, group_size);
     check_all({1, 9, 3, 8, 9, 5}, 8, group_size);
     check_all({1, 3, 5, 8, 11, 3}, 16, group_size);
