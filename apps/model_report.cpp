@@ -60,11 +60,11 @@ std::string model_report(const std::string& name, const std::vector<std::string>
   const Graph train = model.build({layers::Mode::train, batch});
   models::TrainingOptions options;
   options.aux_weight = model.aux_weight;
-  options.precision = device.precision();
+  options.target = device.target();
   Parameters train_parameters(device), eval_parameters(device);
-  const Program evaluation(
-      device, layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device.precision()),
-      eval_parameters);
+  const Program evaluation(device,
+                           layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device.target()),
+                           eval_parameters);
   const Program training(device, models::training_step(train, options), train_parameters);
 
   std::map<std::string, Part> parts;

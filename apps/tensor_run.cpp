@@ -107,9 +107,9 @@ void TensorRun::execute() const {
   Parameters parameters(on);
   const Graph train_graph = training ? described.build({layers::Mode::train, inputs.batch}) : Graph();
   if (training) parameters.add(train_graph, static_cast<uint64_t>(seed));
-  Program evaluation(
-      on, layers::optimize_for_evaluation(described.build({layers::Mode::eval, inputs.batch}), on.precision()),
-      parameters, static_cast<uint64_t>(seed));
+  Program evaluation(on,
+                     layers::optimize_for_evaluation(described.build({layers::Mode::eval, inputs.batch}), on.target()),
+                     parameters, static_cast<uint64_t>(seed));
   if (!weights.empty()) {
     const LoadReport report = load_weights(parameters, read_safetensors(weights), weights.string(), false);
     if (!report.missing.empty()) {
@@ -136,7 +136,7 @@ void TensorRun::execute() const {
     }
     models::TrainingOptions options;
     options.aux_weight = described.aux_weight;
-    options.precision = on.precision();
+    options.target = on.target();
     options.momentum = momentum;
     options.weight_decay = weight_decay;
     options.rate_factor = [&](const std::string& name) { return described.in_backbone(name) ? 1.0 : head_rate_factor; };

@@ -34,11 +34,11 @@ data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& mode
   return config;
 }
 
-models::TrainingOptions step_options(const Recipe& recipe, const models::Model& model) {
+models::TrainingOptions step_options(const Recipe& recipe, const models::Model& model, Target target) {
   models::TrainingOptions options;
+  options.target = target;
   options.aux_weight = model.aux_weight;
   options.ignore = data::kIgnore;
-  options.precision = recipe.precision;
   options.momentum = recipe.momentum;
   options.weight_decay = recipe.weight_decay;
   const double head = recipe.head_rate_factor;
@@ -75,7 +75,8 @@ class Run {
         device_(options.device.open()),
         parameters_(device_),
         step_(device_,
-              models::training_step(model_.build({layers::Mode::train, recipe.batch}), step_options(recipe, model_)),
+              models::training_step(model_.build({layers::Mode::train, recipe.batch}),
+                                    step_options(recipe, model_, device_.target())),
               parameters_, static_cast<uint64_t>(recipe.seed)),
         loader_(dataset_, train_samples_, loader_config(recipe, model_)) {}
 

@@ -21,7 +21,7 @@ void inference(benchmark::State& state, const std::string& name) {
   const models::Model model = model_at(name, crop);
   Parameters parameters(device());
   Program program(device(),
-                  layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device().precision()),
+                  layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device().target()),
                   parameters);
   fill_inputs(program, 2, 2);
   run_program(state, program);
@@ -33,7 +33,7 @@ void training(benchmark::State& state, const std::string& name) {
   models::TrainingOptions options;
   options.aux_weight = model.aux_weight;
   options.rate_factor = [&](const std::string& parameter) { return model.in_backbone(parameter) ? 1.0 : 10.0; };
-  options.precision = device().precision();
+  options.target = device().target();
   Parameters parameters(device());
   Program program(device(), models::training_step(model.build({layers::Mode::train, batch}), options), parameters);
   fill_inputs(program, 2, static_cast<int>(model.classes));

@@ -26,6 +26,14 @@ inline const char* name(Precision precision) {
 /// ConfigError if there is none of that name.
 Precision precision_named(const std::string& name);
 
+/// What a graph is made ready for.
+struct Target {
+  Target() = default;
+  Target(Precision p, bool on_gpu = false) : precision(p), gpu(on_gpu) {}  // NOLINT: a precision is a target
+  Precision precision = Precision::fp32;
+  bool gpu = false;
+};
+
 /// Owns the context that everything of one process runs on. Neither copied nor moved: tensors and programs refer to it.
 class Device {
  public:
@@ -55,8 +63,9 @@ class Device {
   /// Waits until everything launched on it is done.
   void synchronize();
   bool is_cpu() const { return std::holds_alternative<kernels::CpuContext>(context_); }
-  /// What programs for it are computed in: optimize_for_evaluation() and training_step() are told.
   Precision precision() const { return precision_; }
+  /// What optimize_for_evaluation() and training_step() must know of it.
+  Target target() const { return {precision_, !is_cpu()}; }
   std::string describe() const;
 
 #ifdef PSANET_HAS_CUDA

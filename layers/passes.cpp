@@ -4,6 +4,7 @@
 #include "layers/arithmetic.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
+#include "layers/psa_projected.h"
 #include "layers/relu.h"
 #include "layers/resize.h"
 
@@ -99,10 +100,29 @@ Graph subsample_pointwise(const Graph& graph) {
   });
 }
 
-Graph optimize_for_evaluation(const Graph& graph, Precision precision) {
+Graph project_attention(const Graph& graph) {
+  return Rewriter(graph).run([](Rewriter& r, int id) -> std::optional<Values> {
+    const Node& node = r.from.node(id);
+    const auto* psa = node.as<Psa>();
+    if (!psa) return std::nullopt;
+    const Node* conv = sole_producer<Conv2d>(r, node.inputs[1]);
+    if (!conv || !plain(*conv->as<Conv2d>())) return std::nullopt;
+    const Conv2d& op = *conv->as<Conv2d>();
+    const Type weight = r.from.type(conv->inputs[1]);
+    const bool pointwise = weight[1] == 1 && weight[2] == 1 && op.stride == Size2{1, 1} && op.padding == Size2{0, 0};
+    constexpr int64_t kUnit = 8;  // values in 16 bytes of bf16: what the kernels load at once
+    if (!pointwise || op.bias || weight[3] % kUnit != 0) return std::nullopt;
+    const Values fused =
+        r.to.apply(node.name, PsaProjected{*psa}, r.mapped(Values{node.inputs[0], conv->inputs[0], conv->inputs[1]}));
+    return Values{fused[0], fused[2]};
+  });
+}
+
+Graph optimize_for_evaluation(const Graph& graph, Target target) {
   // Each pass must see use counts without what earlier ones left behind.
-  const Graph fast = prune(subsample_pointwise(prune(fold_batch_norm(prune(fuse_batch_norm(prune(graph)))))));
-  return precision == Precision::bf16 ? prune(use_bf16(fast)) : fast;
+  Graph fast = prune(subsample_pointwise(prune(fold_batch_norm(prune(fuse_batch_norm(prune(graph)))))));
+  if (target.gpu) fast = prune(project_attention(fast));
+  return target.precision == Precision::bf16 ? prune(use_bf16(fast)) : fast;
 }
 
 }  // namespace psanet::layers

@@ -28,7 +28,12 @@ Graph use_bf16(const Graph& graph);
 /// optimiser writes together with the parameter.
 Graph let_sgd_write_copies(const Graph& graph);
 
-/// All of them in order, then prune: what an evaluation program runs.
-Graph optimize_for_evaluation(const Graph& graph, Precision precision = Precision::fp32);
+/// For GPUs: point-wise spatial attention and the convolution that its logits come from become one op, which computes
+/// only the scores that are needed (docs/performance of PSA: docs/cuda.md). For training it comes before
+/// differentiate().
+Graph project_attention(const Graph& graph);
+
+/// All that serve evaluation, in order, then prune: what an evaluation program runs.
+Graph optimize_for_evaluation(const Graph& graph, Target target = {});
 
 }  // namespace psanet::layers

@@ -11,7 +11,6 @@ std::span<const char* const> choices(PsaMode) {
 
 namespace psanet::layers {
 
-namespace {
 kernels::PsaDims dims_of(const Psa& op, const Type& value) {
   return {.batch = value[0],
           .height = value[1],
@@ -24,7 +23,6 @@ kernels::PsaDims dims_of(const Psa& op, const Type& value) {
           .softmax = op.softmax,
           .scale = static_cast<float>(op.scale)};
 }
-}  // namespace
 
 void Psa::fields(Fields& f) {
   f("mode", mode, "collect: the target's logits weigh the sources; distribute: the source's logits weigh the targets");

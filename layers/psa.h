@@ -32,6 +32,9 @@ struct Psa {
   std::vector<int> skippable() const { return {1}; }
 };
 
+/// What kernels are told of the op on such a value.
+kernels::PsaDims dims_of(const Psa& op, const Type& value);
+
 /// d_value and d_logits from value, logits, out, statistics, d_out.
 struct PsaBackward {
   static constexpr const char* kName = "psa_backward";

@@ -15,6 +15,7 @@
 #include "layers/matmul.h"
 #include "layers/pool.h"
 #include "layers/psa.h"
+#include "layers/psa_projected.h"
 #include "layers/relu.h"
 #include "layers/resize.h"
 #include "layers/sgd.h"
@@ -70,6 +71,8 @@ constexpr OpEntry kOps[] = {
     entry<MaxPoolBackward>(),
     entry<Psa>(),
     entry<PsaBackward>(),
+    entry<PsaProjected>(),
+    entry<PsaProjectedBackward>(),
     entry<Relu>(),
     entry<ReluBackward>(),
     entry<Reshape>(),

@@ -44,7 +44,7 @@ std::vector<int64_t> window_starts(int64_t size, int64_t crop) {
   return starts;
 }
 
-Graph prediction_graph(const Graph& evaluation, Precision precision) {
+Graph prediction_graph(const Graph& evaluation, Target target) {
   Graph graph = evaluation;
   Value logits = graph.output("logits");
   if (!logits) throw ConfigError("the model has no output \"logits\"");
@@ -56,11 +56,11 @@ Graph prediction_graph(const Graph& evaluation, Precision precision) {
   const Value probabilities = graph.add("prediction.softmax", layers::Softmax{}, {logits});
   graph.clear_outputs();
   graph.output("probabilities", probabilities);
-  return layers::optimize_for_evaluation(graph, precision);
+  return layers::optimize_for_evaluation(graph, target);
 }
 
 Predictor::Predictor(Device& device, const Graph& evaluation, Parameters& parameters, ProtocolOptions options)
-    : program_(device, prediction_graph(evaluation, device.precision()), parameters), options_(std::move(options)) {
+    : program_(device, prediction_graph(evaluation, device.target()), parameters), options_(std::move(options)) {
   const Type image = program_.graph().type(program_.graph().find_source("image"));
   const Type out = program_.graph().type(program_.graph().output("probabilities"));
   batch_ = image[0];

@@ -38,7 +38,7 @@ std::vector<int64_t> window_starts(int64_t size, int64_t crop);
 
 /// Adds the resize to the crop's size and the softmax to a model's evaluation graph: output "probabilities"
 /// [N,crop,crop,C].
-Graph prediction_graph(const Graph& evaluation, Precision precision = Precision::fp32);
+Graph prediction_graph(const Graph& evaluation, Target target = {});
 
 /// Runs a network over whole images.
 class Predictor {

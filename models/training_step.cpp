@@ -72,7 +72,8 @@ Graph with_losses(const Graph& forward, const TrainingOptions& options) {
 
 Graph training_step(const Graph& forward, const TrainingOptions& options) {
   Graph graph = prune(fuse_batch_norm(prune(with_losses(forward, options))));
-  if (options.precision == Precision::bf16) graph = prune(use_bf16(graph));
+  if (options.target.gpu) graph = prune(project_attention(graph));
+  if (options.target.precision == Precision::bf16) graph = prune(use_bf16(graph));
 
   const Values parameters = graph.sources(Source::Kind::parameter);
   const Values gradients = differentiate(graph, graph.output("loss"), parameters, Add{});

@@ -22,8 +22,8 @@ struct TrainingOptions {
   /// Factor on the weight decay of a parameter, by name; unset: 1.
   std::function<double(const std::string&)> decay_factor;
 
-  /// bf16: activations and convolutions in bf16, float masters (docs/precision.md).
-  Precision precision = Precision::fp32;
+  /// Device::target(): in bf16 activations and convolutions are bf16, with float masters (docs/precision.md).
+  Target target;
 
   /// Adds the output "confusion" (i64 [C,C]) of the main head's prediction on this batch.
   bool confusion = false;

@@ -32,10 +32,10 @@ models::Model tiny_model() {
                                                {"psa_channels", 16}});
 }
 
-Graph training_graph(const models::Model& model, Precision precision) {
+Graph training_graph(const models::Model& model, Target target) {
   models::TrainingOptions options;
   options.aux_weight = model.aux_weight;
-  options.precision = precision;
+  options.target = target;
   options.rate_factor = [&](const std::string& name) { return model.in_backbone(name) ? 1.0 : 10.0; };
   options.confusion = true;
   return models::training_step(model.build({layers::Mode::train, kBatch}), options);
@@ -72,10 +72,10 @@ struct Training {
   int64_t recorded_launches = 0;
 };
 
-Training train(Device& device, Precision precision, int64_t steps, bool record = true) {
+Training train(Device& device, int64_t steps, bool record = true) {
   const models::Model model = tiny_model();
   Parameters parameters(device);
-  Program program(device, training_graph(model, precision), parameters, 3);
+  Program program(device, training_graph(model, device.target()), parameters, 3);
   program.record_runs(record);
   Training result;
   for (int64_t s = 0; s < steps; ++s) {
@@ -99,7 +99,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 TEST_CASE("device training: three steps in float give the processor's losses and parameters") {
-  const Training wanted = train(processor(), Precision::fp32, 3), found = train(gpu(), Precision::fp32, 3);
+  const Training wanted = train(processor(), 3), found = train(gpu(), 3);
   for (size_t s = 0; s < wanted.losses.size(); ++s) {
     INFO("step " << s);
     CHECK(std::abs(found.losses[s] - wanted.losses[s]) < 1e-4 * wanted.losses[s]);
@@ -114,8 +114,7 @@ TEST_CASE("device training: three steps in float give the processor's losses and
 TEST_CASE("device training: a recorded step gives the bits of a launched one") {
   for (Precision precision : {Precision::fp32, Precision::bf16}) {
     INFO(name(precision));
-    const Training launched = train(gpu(precision), precision, 4, false),
-                   recorded = train(gpu(precision), precision, 4);
+    const Training launched = train(gpu(precision), 4, false), recorded = train(gpu(precision), 4);
     CHECK(launched.recorded_launches == 0);
     CHECK(recorded.recorded_launches > 50);
     CHECK(launched.losses == recorded.losses);
@@ -125,16 +124,14 @@ TEST_CASE("device training: a recorded step gives the bits of a launched one") {
 }
 
 TEST_CASE("device training: the same run twice gives the same bits") {
-  const Training once = train(gpu(Precision::bf16), Precision::bf16, 3),
-                 again = train(gpu(Precision::bf16), Precision::bf16, 3);
+  const Training once = train(gpu(Precision::bf16), 3), again = train(gpu(Precision::bf16), 3);
   CHECK(once.losses == again.losses);
   CHECK(once.parameters == again.parameters);
 }
 
 TEST_CASE("device training: in bf16 the loss follows the loss in float") {
   const int64_t steps = gpu_is_emulated() ? 6 : 40;
-  const Training wanted = train(gpu(), Precision::fp32, steps),
-                 found = train(gpu(Precision::bf16), Precision::bf16, steps);
+  const Training wanted = train(gpu(), steps), found = train(gpu(Precision::bf16), steps);
   CHECK(wanted.losses.back() < 0.9f * wanted.losses.front());
   for (size_t s = 0; s < wanted.losses.size(); ++s) {
     INFO("step " << s << ": float " << wanted.losses[s] << ", bf16 " << found.losses[s]);
@@ -166,7 +163,7 @@ TEST_CASE("device evaluation: probabilities are the processor's and bf16 comes n
   const Graph evaluation = model.build({layers::Mode::eval, kBatch});
   const auto probabilities = [&](Device& device) {
     Parameters parameters(device);
-    Program program(device, models::prediction_graph(evaluation, device.precision()), parameters, 3);
+    Program program(device, models::prediction_graph(evaluation, device.target()), parameters, 3);
     Tensor image = program.input("image");
     image.set(noise(image.type().elements(), "image"));
     std::vector<float> first;

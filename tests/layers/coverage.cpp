@@ -19,6 +19,7 @@ const std::map<std::string, std::string> kGradientOf = {
     {"conv2d_backward_weights", "conv2d"},
     {"max_pool_backward", "max_pool"},
     {"psa_backward", "psa"},
+    {"psa_projected_backward", "psa_projected"},
     {"relu_backward", "relu"},
     {"resize_backward", "resize"},
     {"slice_backward", "slice"},

@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "layers/psa.h"
+#include "layers/conv2d.h"
+#include "layers/psa_projected.h"
 #include "tests/support/references/families.h"
 
 namespace psanet::tests::references {
@@ -53,6 +54,12 @@ HostTensors psa(const Op& op, const HostTensors& in) {
     }
   // Without softmax the statistics mean nothing.
   return {out, psa.softmax ? statistics : HostTensor()};
+}
+
+HostTensors psa_projected(const Op& op, const HostTensors& in) {
+  const HostTensors logits = conv2d(Op(layers::Conv2d{}), {in[1], in[2]});
+  HostTensors out = psa(Op(op.as<layers::PsaProjected>()->psa), {in[0], logits[0]});
+  return {out[0], HostTensor(), out[1]};  // the scores are a private matter of each backend
 }
 
 }  // namespace psanet::tests::references

@@ -44,5 +44,6 @@ HostTensors resize_cross_entropy(const Op& op, const HostTensors& in);
 HostTensors confusion_counts(const Op& op, const HostTensors& in);
 
 HostTensors psa(const Op& op, const HostTensors& in);
+HostTensors psa_projected(const Op& op, const HostTensors& in);
 
 }  // namespace psanet::tests::references

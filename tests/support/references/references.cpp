@@ -32,6 +32,7 @@ constexpr Entry kReferences[] = {
     {"matmul", &references::matmul},
     {"max_pool", &references::max_pool},
     {"psa", &references::psa},
+    {"psa_projected", &references::psa_projected},
     {"relu", &references::relu},
     {"relu_backward", &references::relu_backward},
     {"reshape", &references::reshape},
