@@ -8,6 +8,7 @@
 #include <limits>
 #include <set>
 
+#include "kernels/cuda/convolution.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/memory.h"
@@ -159,7 +160,7 @@ double best_seconds(CudaContext& ctx, const std::function<void()>& run) {
 }
 
 std::string machine_key(const CudaContext& ctx) {
-  return fmt::format("{} | {}", ctx.runtime->name, vendor_versions());
+  return fmt::format("{} | {}, {}", ctx.runtime->name, gemm_library_version(), convolution_library_version());
 }
 
 MeasuringMemory::MeasuringMemory(CudaContext& ctx, int64_t bytes) : ctx_(ctx), memory_(allocate(ctx_, bytes)) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "kernels/cuda/convolution.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/runtime.h"
 
@@ -66,7 +67,8 @@ std::string describe(const CudaContext& ctx) {
   return fmt::format("CUDA {}: {}, compute capability {}.{}, {:.0f} GiB, driver {}.{}, runtime {}.{}, {}", ctx.device,
                      properties.name, properties.major, properties.minor,
                      static_cast<double>(properties.totalGlobalMem) / (1 << 30), driver / 1000, driver % 1000 / 10,
-                     runtime / 1000, runtime % 1000 / 10, cuda::vendor_versions());
+                     runtime / 1000, runtime % 1000 / 10,
+                     cuda::gemm_library_version() + ", " + cuda::convolution_library_version());
 }
 
 }  // namespace psanet::kernels

@@ -44,6 +44,9 @@ using ConvolutionPlans = std::vector<std::shared_ptr<ConvolutionPlan>>;
 /// At most `most` plans that add in a fixed order, the library's best guess first; none if it cannot do the problem.
 ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& problem, size_t most);
 
+/// "cuDNN 9.19.0", for reports.
+std::string convolution_library_version();
+
 /// More workspace than this a plan must not want.
 inline constexpr int64_t kMost_convolution_workspace_bytes = int64_t{512} << 20;
 

@@ -31,7 +31,7 @@ class Gemm {
 /// Alignments are read off the dimensions: every pointer must be a multiple of 16 bytes.
 std::shared_ptr<Gemm> prepare_gemm(CudaContext& ctx, const GemmDims& dims);
 
-/// "cuBLASLt 13.0.1, cuDNN 9.x" for reports.
-std::string vendor_versions();
+/// "cuBLASLt 13.0.1", for reports.
+std::string gemm_library_version();
 
 }  // namespace psanet::kernels::cuda

@@ -1,3 +1,4 @@
+// The loss head: bilinear resize, softmax cross entropy and its gradient, without full-resolution logits.
 #include <stdexcept>
 
 #include "kernels/cuda/device.h"
@@ -253,7 +254,7 @@ __global__ void add_contributions_kernel(MapDims places, int channels, const flo
 
 /// A warp for each pixel: gradient [pixels, C] with respect to the pixel's own logits (or null), sums [blocks].
 template <class T, class Gradient, int kClasses>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)  // without the 4 ptxas spills, to save registers that are there
     pixels_kernel(int64_t pixels, ResizeAxis rows, ResizeAxis columns, int channels, int ignore, const T* logits,
                   const uint8_t* label, Gradient* gradient, Sums* sums) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;

@@ -139,4 +139,8 @@ ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& probl
   return plans;
 }
 
+std::string convolution_library_version() {
+  return "loops in place of cuDNN";
+}
+
 }  // namespace psanet::kernels::cuda

@@ -53,8 +53,8 @@ std::shared_ptr<Gemm> prepare_gemm(CudaContext& ctx, const GemmDims& dims) {
   return std::make_shared<LoopGemm>(ctx, dims);
 }
 
-std::string vendor_versions() {
-  return "loops in place of cuBLASLt and cuDNN";
+std::string gemm_library_version() {
+  return "loops in place of cuBLASLt";
 }
 
 }  // namespace psanet::kernels::cuda

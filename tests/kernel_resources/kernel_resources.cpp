@@ -76,11 +76,19 @@ std::vector<Kernel> read_report(const fs::path& path, const std::string& file) {
   return kernels;
 }
 
+/// A file may also do nothing but launch the kernels of others.
+bool has_kernels(const fs::path& file) {
+  std::ifstream in(file);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  return text.find("__global__") != std::string::npos;
+}
+
 std::vector<std::string> kernel_files() {
   std::vector<std::string> files;
   const fs::path root(PSANET_SOURCE_DIR "/kernels/cuda");
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    if (entry.path().extension() == ".cu") files.push_back(fs::relative(entry.path(), root).generic_string());
+    if (entry.path().extension() == ".cu" && has_kernels(entry.path()))
+      files.push_back(fs::relative(entry.path(), root).generic_string());
   }
   std::sort(files.begin(), files.end());
   return files;

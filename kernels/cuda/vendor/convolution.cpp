@@ -428,4 +428,9 @@ ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& probl
   return plans;
 }
 
+std::string convolution_library_version() {
+  const size_t version = cudnnGetVersion();
+  return fmt::format("cuDNN {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
 }  // namespace psanet::kernels::cuda

@@ -2,7 +2,6 @@
 #include "kernels/cuda/gemm.h"
 
 #include <cublasLt.h>
-#include <cudnn_graph.h>
 #include <fmt/format.h>
 
 #include <array>
@@ -267,14 +266,12 @@ std::shared_ptr<Gemm> prepare_gemm(CudaContext& ctx, const GemmDims& dims) {
   return std::make_shared<LtGemm>(ctx, dims);
 }
 
-std::string vendor_versions() {
+std::string gemm_library_version() {
   int cublas[3] = {};
   check(cublasLtGetProperty(MAJOR_VERSION, &cublas[0]), "asking for its version");
   check(cublasLtGetProperty(MINOR_VERSION, &cublas[1]), "asking for its version");
   check(cublasLtGetProperty(PATCH_LEVEL, &cublas[2]), "asking for its version");
-  const size_t cudnn = cudnnGetVersion();
-  return fmt::format("cuBLASLt {}.{}.{}, cuDNN {}.{}.{}", cublas[0], cublas[1], cublas[2], cudnn / 10000,
-                     cudnn / 100 % 100, cudnn % 100);
+  return fmt::format("cuBLASLt {}.{}.{}", cublas[0], cublas[1], cublas[2]);
 }
 
 }  // namespace psanet::kernels::cuda
