@@ -1,9 +1,8 @@
 // The attention operation alone (from ready logits), and with the convolution that predicts the over-complete map.
-#include "layers/psa.h"
-
 #include "bench/benchmarks.h"
 #include "bench/op_bench.h"
 #include "layers/conv2d.h"
+#include "layers/psa_projected.h"
 
 namespace psanet::bench {
 namespace {
@@ -38,6 +37,14 @@ void psa_with_logits(benchmark::State& state, layers::PsaMode mode) {
   run_program(state, program);
 }
 
+/// What runs on a GPU instead of the two: only the scores that are needed.
+void psa_projected(benchmark::State& state, layers::PsaMode mode, bool backward) {
+  const int64_t n = state.range(0), size = state.range(1), mask = state.range(2);
+  const Type map = activation({n, size, size, kChannels});
+  run_op(state, layers::PsaProjected{attention(mode, mask)}, {map, map, activation({mask * mask, 1, 1, kChannels})},
+         backward, 0.2);
+}
+
 }  // namespace
 
 void register_psa() {
@@ -53,6 +60,11 @@ void register_psa() {
     const std::string prefix = std::string("psa/") + name;
     sizes(benchmark::RegisterBenchmark((prefix + "_forward").c_str(), psa, mode, false));
     sizes(benchmark::RegisterBenchmark((prefix + "_forward_backward").c_str(), psa, mode, true));
+    if (!device().is_cpu()) {
+      const std::string projected = std::string("psa_projected/") + name;
+      sizes(benchmark::RegisterBenchmark((projected + "_forward").c_str(), psa_projected, mode, false));
+      sizes(benchmark::RegisterBenchmark((projected + "_forward_backward").c_str(), psa_projected, mode, true));
+    }
     sizes(benchmark::RegisterBenchmark(("psa_with_logits/" + std::string(name) + "_forward").c_str(), psa_with_logits,
                                        mode));
   }
