@@ -54,20 +54,29 @@ void moments_of_rows(const float* x, int64_t stride, Range rows, int64_t channel
   for (int64_t first = rows.begin; first < rows.end; first += kShortSum) {
     const int64_t last = std::min(rows.end, first + kShortSum);
     const float share = 1.0f / static_cast<float>(last - first);
+    // Distances from the run's first row: small numbers, however large the mean is.
+    const float* origin = x + first * stride;
     float mean[kChannelGroup] = {}, squares[kChannelGroup] = {};
     for (int64_t r = first; r < last; ++r) {
       const float* row = x + r * stride;
 #pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) mean[c] += row[c];
+      for (int64_t c = 0; c < channels; ++c) mean[c] += row[c] - origin[c];
     }
+    double place[kChannelGroup];
 #pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) mean[c] *= share;
+    for (int64_t c = 0; c < channels; ++c) {
+      mean[c] *= share;
+      place[c] = static_cast<double>(origin[c]) + mean[c];
+    }
     for (int64_t r = first; r < last; ++r) {
       const float* row = x + r * stride;
 #pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) squares[c] += (row[c] - mean[c]) * (row[c] - mean[c]);
+      for (int64_t c = 0; c < channels; ++c) {
+        const float distance = row[c] - origin[c] - mean[c];
+        squares[c] += distance * distance;
+      }
     }
-    moments.merge(last - first, channels, mean, squares);
+    moments.merge(last - first, channels, place, squares);
   }
 }
 
