@@ -127,11 +127,35 @@ class Run {
 
   void iterate() {
     Tensor image = step_.input("image"), label = step_.input("label"), rate = step_.input("rate");
-    const Tensor loss = step_.output("loss"), main = step_.output("loss.main");
+    // A GPU is kept busy: the losses of a step are looked at when the next step is under way. Two readers, in turn.
+    const int64_t behind = device_.is_cpu() ? 0 : 1;
+    std::unique_ptr<kernels::Readback> loss[2], main[2];
+    for (int i : {0, 1}) {
+      loss[i] = step_.output("loss").readback();
+      main[i] = step_.output("loss.main").readback();
+    }
     Progress progress("train", recipe_.iterations);
     double smooth = 0, waited_seconds = 0;
     const int64_t end =
         options_.stop_after > 0 ? std::min(options_.stop_after, recipe_.iterations) : recipe_.iterations;
+    const auto look_at = [&](int64_t i) {
+      const float value = *static_cast<const float*>(loss[i % 2]->wait());
+      const float main_value = *static_cast<const float*>(main[i % 2]->wait());
+      if (!std::isfinite(value)) stop_at_non_finite(i, value);
+      smooth = i == start_ ? value : 0.95 * smooth + 0.05 * value;
+      const double per_second = static_cast<double>((i - start_ + 1) * recipe_.batch) / progress.seconds();
+      progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s", smooth, rate_of(i), per_second));
+      if ((i + 1) % 10 == 0 || i + 1 == recipe_.iterations) {
+        log({{"iteration", i + 1},
+             {"loss", value},
+             {"loss.main", main_value},
+             {"lr", rate_of(i)},
+             {"images_per_second", per_second},
+             {"data_wait_seconds", waited_seconds},
+             {"seconds", progress.seconds()}});
+      }
+      done_ = i + 1;
+    };
     done_ = start_;
     for (int64_t i = start_; i < end; ++i) {
       const auto before_data = std::chrono::steady_clock::now();
@@ -139,33 +163,27 @@ class Run {
       waited_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before_data).count();
       image.set(std::span<const float>(batch.images, static_cast<size_t>(image.type().elements())));
       label.set(std::span<const uint8_t>(batch.labels, static_cast<size_t>(label.type().elements())));
-      const auto lr = static_cast<float>(models::poly_rate(recipe_.base_rate, i, recipe_.iterations, recipe_.power));
-      rate.set(std::vector<float>{lr});
+      rate.set(std::vector<float>{rate_of(i)});
       if (step_.has_input("counter")) step_.input("counter").set(std::vector<int64_t>{recipe_.seed, i});
       if (options_.trace && i == start_) {
         run_and_print_trace(step_);
       } else {
         step_.run();
       }
-      const float value = loss.get<float>()[0];
-      if (!std::isfinite(value)) stop_at_non_finite(i, value);
-      smooth = i == start_ ? value : 0.95 * smooth + 0.05 * value;
-      const double per_second = static_cast<double>((i - start_ + 1) * recipe_.batch) / progress.seconds();
-      progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s", smooth, lr, per_second));
-      if ((i + 1) % 10 == 0 || i + 1 == recipe_.iterations) {
-        log({{"iteration", i + 1},
-             {"loss", value},
-             {"loss.main", main.get<float>()[0]},
-             {"lr", lr},
-             {"images_per_second", per_second},
-             {"data_wait_seconds", waited_seconds},
-             {"seconds", progress.seconds()}});
-      }
-      done_ = i + 1;
-      if (done_ % recipe_.save_every == 0 && done_ < recipe_.iterations) save();
+      loss[i % 2]->request();
+      main[i % 2]->request();
       const int64_t every = recipe_.evaluation.every;
-      if (every > 0 && done_ % every == 0 && !val_samples_.empty()) score(done_, &progress);
+      const bool save_now = (i + 1) % recipe_.save_every == 0 && i + 1 < recipe_.iterations;
+      const bool score_now = every > 0 && (i + 1) % every == 0 && !val_samples_.empty();
+      const int64_t looked_at = save_now || score_now || i + 1 == end ? i + 1 : i + 1 - behind;
+      while (done_ < looked_at) look_at(done_);
+      if (save_now) save();
+      if (score_now) score(done_, &progress);
     }
+  }
+
+  float rate_of(int64_t i) const {
+    return static_cast<float>(models::poly_rate(recipe_.base_rate, i, recipe_.iterations, recipe_.power));
   }
 
   [[noreturn]] void stop_at_non_finite(int64_t i, float value) {

@@ -24,6 +24,10 @@ void Tensor::zero() {
   storage_->device().visit([&](auto& ctx) { kernels::fill_zero(ctx, data(), type_.bytes()); });
 }
 
+std::unique_ptr<kernels::Readback> Tensor::readback() const {
+  return storage_->device().visit([&](auto& ctx) { return kernels::make_readback(ctx, data(), type_.bytes()); });
+}
+
 namespace {
 void check(const Type& type, int64_t count, DType dtype) {
   if (type.dtype != dtype || type.elements() != count) {

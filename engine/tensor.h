@@ -7,6 +7,7 @@
 
 #include "engine/device.h"
 #include "engine/type.h"
+#include "kernels/memory.h"
 
 namespace psanet {
 
@@ -60,6 +61,8 @@ class Tensor {
     read(values.data(), static_cast<int64_t>(values.size()), kDType<T>);
   }
   void zero();
+  /// Reads this tensor's values later, without waiting for what is launched behind a request.
+  std::unique_ptr<kernels::Readback> readback() const;
 
  private:
   void write(const void* from, int64_t count, DType dtype);

@@ -25,10 +25,22 @@ void copy_to_host(CpuContext& ctx, void* to_host, const void* from, int64_t byte
 
 void fill_zero(CudaContext& ctx, void* memory, int64_t bytes);
 void copy_on_device(CudaContext& ctx, void* to, const void* from, int64_t bytes);
-/// from_host may be changed as soon as this returns.
+/// from_host may be changed as soon as this returns; work launched before it may still be running.
 void copy_to_device(CudaContext& ctx, void* to, const void* from_host, int64_t bytes);
 /// Waits for everything launched before it.
 void copy_to_host(CudaContext& ctx, void* to_host, const void* from, int64_t bytes);
+
+/// The same bytes of the device again and again, without waiting for what is launched behind a request.
+class Readback {
+ public:
+  virtual ~Readback() = default;
+  /// Asks for the bytes as they are when everything launched so far is done.
+  virtual void request() = 0;
+  /// The bytes of the last request, once they are there; valid until the next request.
+  virtual const void* wait() = 0;
+};
+std::unique_ptr<Readback> make_readback(CpuContext& ctx, const void* from, int64_t bytes);
+std::unique_ptr<Readback> make_readback(CudaContext& ctx, const void* from, int64_t bytes);
 
 /// Waits until everything launched on the context is done.
 void synchronize(CpuContext& ctx);

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/error.h"
@@ -88,6 +89,23 @@ int64_t first_non_finite(CpuContext& ctx, int64_t elements, const float* x) {
     }
   });
   return first < elements ? first.load() : -1;
+}
+
+namespace {
+class CopyReadback final : public Readback {
+ public:
+  CopyReadback(const void* from, int64_t bytes) : from_(from), bytes_(static_cast<size_t>(bytes)) {}
+  void request() override { std::memcpy(bytes_.data(), from_, bytes_.size()); }
+  const void* wait() override { return bytes_.data(); }
+
+ private:
+  const void* from_;
+  std::vector<std::byte> bytes_;
+};
+}  // namespace
+
+std::unique_ptr<Readback> make_readback(CpuContext&, const void* from, int64_t bytes) {
+  return std::make_unique<CopyReadback>(from, bytes);
 }
 
 // Launching on the CPU is running: there is nothing to record.

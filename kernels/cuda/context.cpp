@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/convolution.h"
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/host_copies.h"
 #include "kernels/cuda/runtime.h"
 
 namespace psanet::kernels {
@@ -18,6 +19,7 @@ cuda::Runtime::~Runtime() {
   // Nothing can be reported from here, and nothing needs to be: the process gives everything back.
   convolution_library.reset();
   gemm_library.reset();
+  staging.reset();
   if (scratch != nullptr) cudaFree(scratch);
   if (stream != nullptr) cudaStreamDestroy(stream);
 }
@@ -56,6 +58,7 @@ CudaContext::CudaContext(int device_wanted, Float32Math math_wanted) : device(de
   PSANET_CUDA_CHECK(cudaStreamCreateWithFlags(&runtime->stream, cudaStreamNonBlocking));
   PSANET_CUDA_CHECK(cudaMalloc(&runtime->scratch, static_cast<size_t>(cuda::kScratch_bytes)));
   runtime->scratch_bytes = cuda::kScratch_bytes;
+  runtime->staging = std::make_shared<cuda::Staging>();
 }
 
 std::string describe(const CudaContext& ctx) {

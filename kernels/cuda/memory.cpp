@@ -33,24 +33,9 @@ void fill_zero(CudaContext& ctx, void* memory, int64_t bytes) {
   PSANET_CUDA_CHECK(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), ctx.runtime->stream));
 }
 
-namespace {
-void copy(CudaContext& ctx, void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
-  PSANET_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, ctx.runtime->stream));
-}
-}  // namespace
-
 void copy_on_device(CudaContext& ctx, void* to, const void* from, int64_t bytes) {
-  copy(ctx, to, from, bytes, cudaMemcpyDeviceToDevice);
-}
-
-// From pageable memory: the driver has taken its copy when the call returns.
-void copy_to_device(CudaContext& ctx, void* to, const void* from_host, int64_t bytes) {
-  copy(ctx, to, from_host, bytes, cudaMemcpyHostToDevice);
-}
-
-void copy_to_host(CudaContext& ctx, void* to_host, const void* from, int64_t bytes) {
-  copy(ctx, to_host, from, bytes, cudaMemcpyDeviceToHost);
-  synchronize(ctx);
+  PSANET_CUDA_CHECK(
+      cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, ctx.runtime->stream));
 }
 
 void synchronize(CudaContext& ctx) {

@@ -12,6 +12,8 @@
 
 namespace psanet::kernels::cuda {
 
+struct Staging;  // kernels/cuda/host_copies.h
+
 /// One stream: work is done in the order of the calls, so one scratch buffer serves all kernels.
 struct Runtime {
   cudaStream_t stream = nullptr;
@@ -22,6 +24,9 @@ struct Runtime {
   /// For partial sums within one kernel call.
   void* scratch = nullptr;
   int64_t scratch_bytes = 0;
+
+  /// Host memory that copies to the device pass through.
+  std::shared_ptr<Staging> staging;
 
   /// Handles of vendor libraries, owned here so that they die before the stream.
   std::shared_ptr<void> gemm_library, convolution_library;

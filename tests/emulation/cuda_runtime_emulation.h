@@ -1,6 +1,6 @@
 // The part of the CUDA runtime API that the project uses, over main memory. Streams are lazy: work is done when
-// somebody waits for it, so forgotten waits show. Copies from host memory are staged at once, as the driver does with
-// pageable memory.
+// somebody waits for it, so forgotten waits show. Copies from ordinary host memory are taken at once, as the driver
+// does; pinned memory is read when the copy's turn comes, so that changing it too early shows.
 #pragma once
 
 #include "tests/emulation/cuda_emulator.h"
@@ -37,6 +37,8 @@ cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaMalloc(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
+cudaError_t cudaMallocHost(void** memory, size_t bytes);
+cudaError_t cudaFreeHost(void* memory);
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream);
