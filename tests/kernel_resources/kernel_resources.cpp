@@ -25,10 +25,14 @@ namespace fs = std::filesystem;
 
 struct Exception {
   std::string kernel;  // how its name begins in the table
+  std::string architecture;
   int stack_bytes = 0, spill_bytes = 0;
   std::string reason;
 };
-const std::vector<Exception> kExceptions = {};
+const std::vector<Exception> kExceptions = {
+    {"aggregate_kernel<float, 1, 4, true, false>", "sm_80", 8, 12,
+     "the float path is for exactness; three words in a loop of thousands of multiplications"},
+};
 
 struct Kernel {
   std::string file, name, architecture;  // "columns.cu", "partial_sums_kernel<float, 4>", "sm_90"
@@ -119,8 +123,8 @@ TEST_CASE("no kernel spills registers or has a stack frame") {
                k.stack_bytes, k.spill_bytes, k.name);
     int stack_bytes = 0, spill_bytes = 0;
     for (const Exception& e : kExceptions) {
-      if (k.name.rfind(e.kernel, 0) != 0) continue;
-      used.insert(e.kernel);
+      if (k.name.rfind(e.kernel, 0) != 0 || k.architecture != e.architecture) continue;
+      used.insert(e.kernel + e.architecture);
       stack_bytes = e.stack_bytes;
       spill_bytes = e.spill_bytes;
     }
@@ -130,7 +134,11 @@ TEST_CASE("no kernel spills registers or has a stack frame") {
     CHECK((k.spill_bytes >= 0 && k.spill_bytes <= spill_bytes));
   }
   std::fflush(stdout);
-  CHECK(used.size() == kExceptions.size());  // an exception that nobody needs any more goes
+  const std::string compiled = PSANET_CUDA_ARCHITECTURES;
+  for (const Exception& e : kExceptions) {  // one that names no kernel any more goes
+    INFO(e.kernel);
+    CHECK((used.count(e.kernel + e.architecture) == 1 || compiled.find(e.architecture.substr(3)) == std::string::npos));
+  }
 }
 
 TEST_CASE("every kernel is compiled for every architecture") {
