@@ -1,9 +1,22 @@
 #include "bench/op_bench.h"
 
+#include <algorithm>
+
 #include "engine/autodiff.h"
 #include "engine/random.h"
 
 namespace psanet::bench {
+
+namespace {
+template <class T>
+std::vector<T> repeated(const std::vector<T>& some, size_t count) {
+  std::vector<T> all(count);
+  for (size_t i = 0; i < count; i += some.size()) {
+    std::copy_n(some.begin(), std::min(some.size(), count - i), all.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  return all;
+}
+}  // namespace
 
 void fill_inputs(Program& program, double scale, int classes) {
   uint64_t key = 1;
@@ -13,14 +26,15 @@ void fill_inputs(Program& program, double scale, int classes) {
     const auto count = static_cast<size_t>(tensor.type().elements());
     ++key;
     if (is_float(tensor.type().dtype)) {
-      std::vector<float> values(count);
-      for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(scale * random_unit(key, i));
+      // Some numbers again and again: drawing hundreds of millions of them would take longer than what is timed.
+      std::vector<float> some(std::min<size_t>(count, 1000003));
+      for (size_t i = 0; i < some.size(); ++i) some[i] = static_cast<float>(scale * random_unit(key, i));
       if (tensor.type().dtype == DType::bf16) {
-        std::vector<kernels::bf16> stored(count);
-        for (size_t i = 0; i < count; ++i) stored[i] = kernels::to_bf16(values[i]);
-        tensor.set(stored);
+        std::vector<kernels::bf16> stored;
+        for (float number : some) stored.push_back(kernels::to_bf16(number));
+        tensor.set(repeated(stored, count));
       } else {
-        tensor.set(values);
+        tensor.set(repeated(some, count));
       }
     } else if (tensor.type().dtype == DType::u8) {
       std::vector<uint8_t> values(count);

@@ -69,13 +69,15 @@ class PinnedReadback final : public Readback {
 }  // namespace cuda
 
 void copy_to_device(CudaContext& ctx, void* to, const void* from_host, int64_t bytes) {
-  if (bytes == 0) return;
   cuda::Staging& staging = *ctx.runtime->staging;
-  cuda::PinnedSlot& slot = staging.slots[staging.next];
-  staging.next = (staging.next + 1) % cuda::Staging::kSlots;
-  std::memcpy(slot.reserve(bytes), from_host, static_cast<size_t>(bytes));
-  cuda::copy(ctx, to, slot.memory(), bytes, cudaMemcpyHostToDevice);
-  slot.copy_launched(ctx.runtime->stream);
+  for (int64_t done = 0; done < bytes; done += cuda::Staging::kMost_bytes) {
+    const int64_t piece = std::min(bytes - done, cuda::Staging::kMost_bytes);
+    cuda::PinnedSlot& slot = staging.slots[staging.next];
+    staging.next = (staging.next + 1) % cuda::Staging::kSlots;
+    std::memcpy(slot.reserve(piece), static_cast<const char*>(from_host) + done, static_cast<size_t>(piece));
+    cuda::copy(ctx, static_cast<char*>(to) + done, slot.memory(), piece, cudaMemcpyHostToDevice);
+    slot.copy_launched(ctx.runtime->stream);
+  }
 }
 
 void copy_to_host(CudaContext& ctx, void* to_host, const void* from, int64_t bytes) {

@@ -32,6 +32,7 @@ class PinnedSlot {
 /// inputs: the inputs of a step can be set while the step before runs.
 struct Staging {
   static constexpr int kSlots = 8;
+  static constexpr int64_t kMost_bytes = int64_t{64} << 20;  // of a slot: longer copies go in pieces
   PinnedSlot slots[kSlots];
   int next = 0;
 };

@@ -23,6 +23,13 @@ TEST_CASE("host copies: what was copied may change at once and more copies than 
   }
 }
 
+TEST_CASE("host copies: a copy longer than a slot goes in pieces") {
+  std::vector<uint8_t> values((size_t{65} << 20) + 3);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<uint8_t>(i % 251);
+  const Array<uint8_t> x(values);
+  CHECK(x.get() == values);
+}
+
 TEST_CASE("host copies: a readback gives the values of its request and not those of later launches") {
   const Array<float> x(std::vector<float>{1, 2, 3});
   const auto reader = kernels::make_readback(cuda(), x.data(), 12),
