@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -111,9 +112,13 @@ std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choic
       }
     }
   }
+  // Some candidates are compiled when they are built, a second each. The library names its best guesses first.
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point patience_ends = Clock::now() + kPatience;
   std::vector<size_t> usable;
   std::set<std::string> seen;
   for (size_t i = 0; i < choice.names.size() && usable.size() < (store == nullptr ? 1 : kMeasured); ++i) {
+    if (!usable.empty() && Clock::now() > patience_ends) break;
     if (seen.insert(choice.names[i]).second && choice.build(i)) usable.push_back(i);
   }
   if (usable.empty()) return std::nullopt;

@@ -6,6 +6,7 @@
 // ~/.cache/psanet/algorithms.txt.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -53,6 +54,8 @@ struct AlgorithmChoice {
 
 /// At most so many algorithms are measured for a choice.
 inline constexpr size_t kMeasured = 10;
+/// No further candidate is built after this long, once there is one.
+inline constexpr std::chrono::seconds kPatience{1};
 
 /// Index of the stored algorithm, or of the fastest (which is then stored), or, without a store, of the first that can
 /// be used; nothing if none can be. The chosen one has been built.
