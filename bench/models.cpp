@@ -19,12 +19,14 @@ models::Model model_at(const std::string& name, int64_t crop) {
 void inference(benchmark::State& state, const std::string& name) {
   const int64_t crop = state.range(0), batch = state.range(1);
   const models::Model model = model_at(name, crop);
-  Parameters parameters(device());
-  Program program(device(),
-                  layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device().target()),
-                  parameters);
-  fill_inputs(program, 2, 2);
-  run_program(state, program);
+  guarded(state, [&] {
+    Parameters parameters(device());
+    Program program(device(),
+                    layers::optimize_for_evaluation(model.build({layers::Mode::eval, batch}), device().target()),
+                    parameters);
+    fill_inputs(program, 2, 2);
+    run_program(state, program);
+  });
 }
 
 void training(benchmark::State& state, const std::string& name) {
@@ -34,15 +36,18 @@ void training(benchmark::State& state, const std::string& name) {
   options.aux_weight = model.aux_weight;
   options.rate_factor = [&](const std::string& parameter) { return model.in_backbone(parameter) ? 1.0 : 10.0; };
   options.target = device().target();
-  Parameters parameters(device());
-  Program program(device(), models::training_step(model.build({layers::Mode::train, batch}), options), parameters);
-  fill_inputs(program, 2, static_cast<int>(model.classes));
-  program.input("rate").set(std::vector<float>{1e-4f});
-  run_program(state, program);
+  guarded(state, [&] {
+    Parameters parameters(device());
+    Program program(device(), models::training_step(model.build({layers::Mode::train, batch}), options), parameters);
+    fill_inputs(program, 2, static_cast<int>(model.classes));
+    program.input("rate").set(std::vector<float>{1e-4f});
+    run_program(state, program);
+  });
 }
 
 void shape(benchmark::internal::Benchmark* b, int64_t crop, int64_t batch) {
   b->ArgNames({"crop", "batch"})->Args({crop, batch})->Unit(benchmark::kMillisecond)->UseRealTime();
+  if (!device().is_cpu()) b->Iterations(20);  // a known number: the program is made once, not anew for each guess
 }
 
 }  // namespace

@@ -89,13 +89,15 @@ void run_op(benchmark::State& state, const Op& op, const Types& inputs, bool bac
     graph.clear_outputs();
     graph.output("out0", first);
   }
-  Parameters parameters(device());
-  Program program(device(), graph, parameters);
-  fill_inputs(program, scale, classes);
   int64_t bytes = 0;
   for (Value v : graph.sources(Source::Kind::input)) bytes += graph.type(v).bytes();
   for (const auto& [name, v] : graph.outputs()) bytes += graph.type(v).bytes();
-  run_program(state, program, bytes);
+  guarded(state, [&] {
+    Parameters parameters(device());
+    Program program(device(), graph, parameters);
+    fill_inputs(program, scale, classes);
+    run_program(state, program, bytes);
+  });
 }
 
 std::vector<int64_t> batches() {

@@ -15,6 +15,16 @@ inline Type activation(Shape shape) {
   return {device().precision() == Precision::bf16 ? DType::bf16 : DType::f32, std::move(shape)};
 }
 
+/// Runs body; what it throws (no memory, no algorithm) ends this benchmark and not the others.
+template <class Body>
+void guarded(benchmark::State& state, const Body& body) {
+  try {
+    body();
+  } catch (const std::exception& e) {
+    state.SkipWithError(e.what());
+  }
+}
+
 /// Fills every float input with uniform values in [-1, 1) * scale and every u8 input with labels below `classes`.
 void fill_inputs(Program& program, double scale, int classes);
 

@@ -31,10 +31,12 @@ void psa_with_logits(benchmark::State& state, layers::PsaMode mode) {
               weight = graph.input("weight", activation({mask * mask, 1, 1, kChannels}));
   const Value logits = graph.add("logits", layers::Conv2d{}, {features, weight});
   graph.output("out", graph.add("psa", attention(mode, mask), {value, logits}));
-  Parameters parameters(device());
-  Program program(device(), graph, parameters);
-  fill_inputs(program, 0.2, 2);
-  run_program(state, program);
+  guarded(state, [&] {
+    Parameters parameters(device());
+    Program program(device(), graph, parameters);
+    fill_inputs(program, 0.2, 2);
+    run_program(state, program);
+  });
 }
 
 /// What runs on a GPU instead of the two: only the scores that are needed.

@@ -9,10 +9,11 @@
 
 namespace psanet::kernels {
 
-/// Every allocation and every tensor in the arena starts at a multiple of this.
-inline constexpr int64_t kAlignment_bytes = 64;
+/// Every allocation and every tensor in the arena starts at a multiple of this: what cuBLASLt wants of a workspace, and
+/// a multiple of what everybody else wants.
+inline constexpr int64_t kAlignment_bytes = 256;
 
-/// 64-byte aligned device memory; throws DeviceError when there is none left. bytes may be 0.
+/// kAlignment_bytes aligned device memory; throws DeviceError when there is none left. bytes may be 0.
 void* allocate(CpuContext& ctx, int64_t bytes);
 void* allocate(CudaContext& ctx, int64_t bytes);
 void release(CpuContext& ctx, void* memory) noexcept;

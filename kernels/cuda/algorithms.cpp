@@ -114,15 +114,21 @@ std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choic
   }
   // Some candidates are compiled when they are built, a second each. The library names its best guesses first.
   using Clock = std::chrono::steady_clock;
-  const Clock::time_point patience_ends = Clock::now() + kPatience;
+  Clock::time_point patience_ends = Clock::time_point::max();  // from the first: that loads the library, too
   std::vector<size_t> usable;
   std::set<std::string> seen;
   for (size_t i = 0; i < choice.names.size() && usable.size() < (store == nullptr ? 1 : kMeasured); ++i) {
-    if (!usable.empty() && Clock::now() > patience_ends) break;
-    if (seen.insert(choice.names[i]).second && choice.build(i)) usable.push_back(i);
+    if (Clock::now() > patience_ends) break;
+    if (!seen.insert(choice.names[i]).second || !choice.build(i)) continue;
+    if (usable.empty()) patience_ends = Clock::now() + kPatience;
+    usable.push_back(i);
   }
   if (usable.empty()) return std::nullopt;
-  if (usable.size() == 1) return usable[0];
+  if (usable.size() == 1) {
+    // Stored too: another process might have had time for more candidates, and chosen another.
+    if (store != nullptr) store->put(choice.key, choice.names[usable[0]]);
+    return usable[0];
+  }
 
   constexpr double kNever = std::numeric_limits<double>::infinity();
   double best_time = kNever;

@@ -87,7 +87,11 @@ class ProductPlan final : public ConvolutionPlan {
   ProductPlan(CudaContext& ctx, const ConvolutionProblem& problem) : ctx_(ctx), problem_(problem) {}
   std::string name() const override { return "matrix product"; }
   bool build() override {
-    if (gemm_ == nullptr) gemm_ = prepare_gemm(ctx_, product(problem_));
+    try {
+      if (gemm_ == nullptr) gemm_ = prepare_gemm(ctx_, product(problem_));
+    } catch (const DeviceError&) {  // cuBLASLt has no algorithm for it; cuDNN may
+      return false;
+    }
     return true;
   }
   int64_t workspace_bytes() const override { return gemm_->workspace_bytes(); }

@@ -56,7 +56,10 @@ class GraphRecording final : public Recording {
     PSANET_CUDA_CHECK(made);
     launches_ = static_cast<int64_t>(nodes);
   }
-  ~GraphRecording() override { cudaGraphExecDestroy(executable_); }
+  ~GraphRecording() override {
+    cudaStreamSynchronize(ctx_.runtime->stream);  // a replay may be under way
+    cudaGraphExecDestroy(executable_);
+  }
 
   void replay() override { PSANET_CUDA_CHECK(cudaGraphLaunch(executable_, ctx_.runtime->stream)); }
   int64_t launches() const override { return launches_; }

@@ -22,7 +22,8 @@ kernels::CudaContext& cuda() {
   }
   // Shapes of tests are not worth measuring, nor remembering in the user's home.
   [[maybe_unused]] static const int measure_nothing = setenv("PSANET_ALGORITHMS", "off", 0);
-  static kernels::CudaContext ctx;
+  // Never destroyed: when a program ends, cuDNN's libraries may be gone before its handle is.
+  static auto& ctx = *new kernels::CudaContext;
   return ctx;
 }
 

@@ -16,8 +16,10 @@ Device& gpu(Precision precision) {
     std::fflush(stdout);
     std::_Exit(0);
   }
-  static Device fp32 = Device::cuda(0, Precision::fp32), tf32 = Device::cuda(0, Precision::tf32),
-                bf16 = Device::cuda(0, Precision::bf16);
+  // Never destroyed: when a program ends, cuDNN's libraries may be gone before its handle is.
+  static auto &fp32 = *new Device(Device::cuda(0, Precision::fp32)),
+              &tf32 = *new Device(Device::cuda(0, Precision::tf32)),
+              &bf16 = *new Device(Device::cuda(0, Precision::bf16));
   return precision == Precision::fp32 ? fp32 : precision == Precision::tf32 ? tf32 : bf16;
 }
 

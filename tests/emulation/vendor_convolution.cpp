@@ -106,6 +106,7 @@ class LoopPlan final : public ConvolutionPlan {
                           static_cast<const void*>(workspace), operands.bias, operands.residual}) {
       if (!is_aligned(p, 16)) throw std::logic_error("an operand of a convolution is not 16-byte aligned");
     }
+    if (!is_aligned(workspace, 256)) throw std::logic_error("a convolution's workspace is not 256-byte aligned");
     cuda_emulator::enqueue(ctx_.runtime->stream, [=, problem = problem_] {
       std::memset(workspace, 0, kWorkspace_bytes);
       compute(problem, operands);

@@ -19,6 +19,7 @@ class LoopGemm final : public Gemm {
     for (const void* p : {a, b, static_cast<const void*>(c), static_cast<const void*>(workspace)}) {
       if (!is_aligned(p, 16)) throw std::logic_error("a GEMM operand is not 16-byte aligned");
     }
+    if (!is_aligned(workspace, 256)) throw std::logic_error("a GEMM workspace is not 256-byte aligned");  // cuBLASLt
     cuda_emulator::enqueue(ctx_.runtime->stream, [=, d = dims_] {
       std::memset(workspace, 0, 16);
       for (int64_t n = 0; n < d.batch; ++n) {

@@ -363,9 +363,11 @@ bool is_acceptable(const ConvolutionProblem& problem, const Descriptor& engine) 
   const auto end = notes.begin() + std::min(count, static_cast<int64_t>(notes.size()));
   const auto has = [&](cudnnBackendNumericalNote_t note) { return std::find(notes.begin(), end, note) != end; };
   if (has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) || has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return false;
-  if (problem.dims.scalar != Scalar::f32 || problem.math != Float32Math::ieee) return true;
-  return !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) && !has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) &&
-         !has(CUDNN_NUMERICAL_NOTE_FFT) && !has(CUDNN_NUMERICAL_NOTE_WINOGRAD);
+  if (problem.dims.scalar != Scalar::f32) return true;
+  if (has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)) return false;  // to half precision: less than tf32 has
+  if (problem.math != Float32Math::ieee) return true;
+  return !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) && !has(CUDNN_NUMERICAL_NOTE_FFT) &&
+         !has(CUDNN_NUMERICAL_NOTE_WINOGRAD);
 }
 
 /// Engine configurations in the order in which cuDNN thinks them fast; none if it has nothing to say.
