@@ -45,10 +45,9 @@ Sizes sizes(const ConvolutionProblem& p) {
   }
 }
 
-/// Pieces of a workspace begin at multiples of this.
+/// Pieces of a workspace are aligned as the workspace itself is.
 int64_t piece_bytes(int64_t values, Scalar scalar) {
-  constexpr int64_t kAlignment = 256;
-  return ceil_div(values * size_bytes(scalar), kAlignment) * kAlignment;
+  return ceil_div(values * size_bytes(scalar), kAlignment_bytes) * kAlignment_bytes;
 }
 void* offset(void* memory, int64_t bytes) {
   return static_cast<char*>(memory) + bytes;
