@@ -104,8 +104,10 @@ void Predictor::add_scale(const FloatImageView& image, double scale, std::vector
     for (int64_t x = 0; x < size.width; ++x) {
       for (int64_t c = 0; c < 3; ++c) {
         const auto k = static_cast<size_t>(c);
-        padded[static_cast<size_t>(((y + top) * width + x + left) * 3 + c)] =
-            (scaled[static_cast<size_t>((y * size.width + x) * 3 + c)] - options_.mean[k]) / options_.std[k];
+        const int64_t channel = options_.input.bgr ? 2 - c : c;
+        padded[static_cast<size_t>(((y + top) * width + x + left) * 3 + channel)] =
+            (scaled[static_cast<size_t>((y * size.width + x) * 3 + c)] - options_.input.mean[k]) /
+            options_.input.std[k];
       }
     }
   }

@@ -1,10 +1,10 @@
 // The test protocol of SPEC 6: scales, sliding windows, mirror images, averaged probabilities.
 #pragma once
 
-#include <array>
 #include <memory>
 
 #include "engine/program.h"
+#include "models/pixel_input.h"
 
 namespace psanet::models {
 
@@ -18,8 +18,7 @@ struct ProtocolOptions {
   int64_t base_size = 512;             // long side at scale 1; 0: the image's own size
   std::vector<double> scales = {1.0};  // multi-scale: 0.5 0.75 1 1.25 1.5 1.75
   bool mirror = true;
-  std::array<float, 3> mean{123.675f, 116.28f, 103.53f};  // 0..255, RGB
-  std::array<float, 3> std{58.395f, 57.12f, 57.375f};
+  PixelInput input;  // its mean also pads images that are smaller than the crop
 
   /// "semseg, scales 1, mirror": printed beside every figure.
   std::string describe() const;

@@ -60,8 +60,8 @@ TEST_CASE("golden: sliding windows, scales and mirror images as the official tes
     options.scales = meta["scales"].get<std::vector<double>>();
     options.mirror = meta["flip"];
     for (size_t c = 0; c < 3; ++c) {
-      options.mean[c] = meta["mean"][c];
-      options.std[c] = meta["std"][c];
+      options.input.mean[c] = meta["mean"][c];
+      options.input.std[c] = meta["std"][c];
     }
 
     Parameters parameters(device);
