@@ -8,11 +8,20 @@ namespace {
 
 // What all our pages share: readable on a phone, dark where the reader's system is.
 constexpr std::string_view kStyle = R"(
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #66707f; --paper: #ffffff; --line: #d9dee6; --accent: #1f6feb; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --soft: #9aa4b2; --paper: #14181f; --line: #333b47; --accent: #6ea8ff; } }
-body { margin: 2rem auto; padding: 0 1rem; max-width: 68rem; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+:root {
+  color-scheme: light dark;
+  --ink: #1c2430; --soft: #66707f; --paper: #ffffff; --line: #d9dee6; --accent: #1f6feb;
+}
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e8ee; --soft: #9aa4b2; --paper: #14181f; --line: #333b47; --accent: #6ea8ff; }
+}
+body {
+  margin: 2rem auto; padding: 0 1rem; max-width: 68rem;
+  background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
+}
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; }
+th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .soft { color: var(--soft); } img { max-width: 100%; } pre { overflow-x: auto; }
 )";
