@@ -77,6 +77,7 @@ Network::Network(const NetworkOptions& options, const DeviceChoice& choice)
       evaluation(model.build({layers::Mode::eval, recipe.evaluation.batch})),
       device(with_precision_of(recipe, choice).open()),
       parameters(device),
-      predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights), recipe.evaluation.protocol()) {}
+      predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights),
+                recipe.evaluation.protocol(model.input)) {}
 
 }  // namespace psanet::apps

@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     if (save_predictions && folder.empty()) throw ConfigError("--save-predictions needs --output");
     const auto scores = apps::evaluate(network.predictor, network.dataset, samples, split,
                                        save_predictions ? folder / "predictions" : std::filesystem::path());
-    const std::string protocol = network.recipe.evaluation.protocol().describe();
+    const std::string protocol = network.recipe.evaluation.protocol(network.model.input).describe();
     fmt::print("{}{}\n", apps::class_table(network.dataset, scores), protocol);
     if (!folder.empty()) {
       apps::write_scores(folder, network.dataset, scores, protocol);

@@ -28,8 +28,9 @@ void EvaluationRecipe::fields(Fields& f) {
   f("mirror", mirror, "averages with the mirror image");
 }
 
-models::ProtocolOptions EvaluationRecipe::protocol() const {
+models::ProtocolOptions EvaluationRecipe::protocol(const models::PixelInput& input) const {
   models::ProtocolOptions options;
+  options.input = input;
   options.base_size = base_size;
   options.scales = scales;
   options.mirror = mirror;
@@ -77,6 +78,9 @@ data::AugmentConfig Recipe::augment_config(const models::Model& m) const {
   config.mirror_probability = augmentation.mirror_probability;
   config.crop_h = static_cast<int>(m.crop_h);
   config.crop_w = static_cast<int>(m.crop_w);
+  config.normalisation = {{m.input.mean[0], m.input.mean[1], m.input.mean[2]},
+                          {m.input.std[0], m.input.std[1], m.input.std[2]},
+                          m.input.bgr};
   return config;
 }
 

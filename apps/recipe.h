@@ -28,7 +28,8 @@ struct EvaluationRecipe {
   std::vector<double> scales = {1.0};
   bool mirror = true;
   void fields(Fields& f);
-  models::ProtocolOptions protocol() const;
+  /// `input`: the model's.
+  models::ProtocolOptions protocol(const models::PixelInput& input) const;
 };
 
 struct Recipe {

@@ -206,7 +206,7 @@ class Run {
   void score(int64_t iteration, Progress* progress) {
     if (!predictor_) {
       predictor_.emplace(device_, model_.build({layers::Mode::eval, recipe_.evaluation.batch}), parameters_,
-                         recipe_.evaluation.protocol());
+                         recipe_.evaluation.protocol(model_.input));
     }
     predictor_->refresh();
     const data::ConfusionMatrix scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split);
@@ -216,8 +216,9 @@ class Run {
          {"mIoU_val", scores.mean_iou()},
          {"mAcc_val", scores.mean_accuracy()},
          {"allAcc_val", scores.pixel_accuracy()},
-         {"protocol", recipe_.evaluation.protocol().describe()}});
-    write_scores(options_.run_folder / "evaluation", dataset_, scores, recipe_.evaluation.protocol().describe());
+         {"protocol", recipe_.evaluation.protocol(model_.input).describe()}});
+    write_scores(options_.run_folder / "evaluation", dataset_, scores,
+                 recipe_.evaluation.protocol(model_.input).describe());
     if (iteration == recipe_.iterations) scores_ = scores;
   }
 

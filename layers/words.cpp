@@ -68,12 +68,13 @@ class BatchNormWord final : public Layer {
   void fields(Fields& f) override {
     f("epsilon", epsilon_, "added to the variance");
     f("momentum", momentum_, "weight of a new batch in the running statistics");
+    f("scale", scale_, "start of the weight; with 0 a residual block begins as the identity");
   }
   Value build(const Building& b, const Values& in) const override {
     Graph& g = b.graph;
     const Type x = g.type(in[0]);
     const Type vector = f32({x[-1]});
-    const Value weight = g.parameter(b.path + ".weight", vector, Initializer::constant(1));
+    const Value weight = g.parameter(b.path + ".weight", vector, Initializer::constant(scale_));
     const Value bias = g.parameter(b.path + ".bias", vector, Initializer::constant(0));
     const Value running_mean = g.state(b.path + ".running_mean", vector, Initializer::constant(0));
     const Value running_var = g.state(b.path + ".running_var", vector, Initializer::constant(1));
@@ -89,7 +90,7 @@ class BatchNormWord final : public Layer {
   }
 
  private:
-  double epsilon_ = 1e-5, momentum_ = 0.1;
+  double epsilon_ = 1e-5, momentum_ = 0.1, scale_ = 1;
 };
 
 /// Drops whole channels in training; nothing in evaluation. Reads the input `counter` (i64 [2]: seed, step).

@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "engine/fields_json.h"
 #include "models/json_file.h"
+#include "models/resolved.h"
 
 namespace psanet::models {
 
@@ -45,17 +46,6 @@ bool is_path(const std::string& name) {
          name.find("..") == std::string::npos;
 }
 
-/// `value` with every expression in it evaluated.
-json resolved(const json& value, const std::string& where, const Scope& scope) {
-  if (value.is_string() && is_expression(value.get_ref<const std::string&>())) {
-    return to_json(evaluate(value.get_ref<const std::string&>(), where, scope));
-  }
-  if (!value.is_array()) return value;
-  json list = json::array();
-  for (const json& item : value) list.push_back(resolved(item, fmt::format("{}[{}]", where, list.size()), scope));
-  return list;
-}
-
 class Expander {
  public:
   Expander(const ModelSource& source, std::span<const Word> words) : source_(source), words_(words) {}
@@ -85,17 +75,45 @@ class Expander {
       for (int64_t index = 0; index < count; ++index) {
         Names indexed(&scope);
         if (entry.json.contains("repeat")) indexed.define("index", index, entry.where + ".repeat");
-        const std::string name = node_name(entry, i, indexed);
-        if (reachable.values.count(name) > 0) {
-          throw ConfigError(fmt::format("{}.name: a second node \"{}\" in this list, want another name{}", entry.where,
-                                        name, entry.json.contains("repeat") ? ", such as one with {$index}" : ""));
+        if (entry.json.contains("inline")) {
+          inlined(entry, prefix, indexed, reachable, names);
+          continue;
         }
+        const std::string name = node_name(entry, i, indexed);
+        refuse_second(name, entry, reachable);
         const int value = node(entry, prefix + name, indexed, reachable);
         reachable.values[name] = value;
         reachable.previous = value;
         if (names) names->push_back(name);
       }
     }
+  }
+
+  static void refuse_second(const std::string& name, const Located& entry, const Reachable& reachable) {
+    if (reachable.values.count(name) == 0) return;
+    throw ConfigError(fmt::format("{}.name: a second node \"{}\" in this list, want another name{}", entry.where, name,
+                                  entry.json.contains("repeat") ? ", such as one with {$index}" : ""));
+  }
+
+  /// The nodes of a block as if they were written here: without a name of their own in front, and within reach of the
+  /// nodes that follow.
+  void inlined(const Located& entry, const std::string& prefix, const Names& scope, Reachable& reachable,
+               std::vector<std::string>* names) {
+    for (const char* key : {"op", "block", "name"}) {
+      if (entry.json.contains(key)) {
+        throw ConfigError(
+            fmt::format("{}: found \"inline\" and \"{}\"; want \"inline\" alone: its nodes have their own names",
+                        entry.where, key));
+      }
+    }
+    std::vector<std::string> inner;
+    const BlockUse use = block_use(entry, "inline", prefix, scope, reachable, &inner);
+    for (const std::string& name : inner) {
+      refuse_second(name, entry, reachable);
+      reachable.values[name] = use.reachable.values.at(name);
+      if (names) names->push_back(name);
+    }
+    reachable.previous = use.value;
   }
 
   int64_t repeats(const Located& entry, const Names& scope) {
@@ -129,7 +147,8 @@ class Expander {
       throw ConfigError(fmt::format("{}: found {}, want either \"op\" or \"block\"", entry.where,
                                     op.empty() ? "neither \"op\" nor \"block\"" : "both \"op\" and \"block\""));
     }
-    return op.empty() ? block_node(entry, block, path, scope, reachable) : op_node(entry, op, path, scope, reachable);
+    return op.empty() ? block_use(entry, "block", path + ".", scope, reachable, nullptr).value
+                      : op_node(entry, op, path, scope, reachable);
   }
 
   int value_named(const std::string& text, const std::string& where, const Names& scope, const Reachable& reachable) {
@@ -215,35 +234,48 @@ class Expander {
     return inputs;
   }
 
-  int block_node(const Located& entry, const std::string& name, const std::string& path, const Names& scope,
-                 const Reachable& reachable) {
+  /// What one use of a block leaves: the node with its value, and all of its nodes by name.
+  struct BlockUse {
+    int value = kImage;
+    Reachable reachable;
+  };
+
+  /// The block that the member `key` ("block" or "inline") names: a name, or an expression whose value is one.
+  const Block& block_named(const Located& entry, const char* key, const Names& scope) {
+    const std::string where = fmt::format("{}.{}", entry.where, key);
+    const json value = resolved(entry.json[key], where, scope);
+    const std::string name = value.is_string() ? value.get<std::string>() : shown(value);
     const auto found = source_.blocks.find(name);
-    if (found == source_.blocks.end()) {
-      std::vector<std::string> known;
-      for (const auto& [block, body] : source_.blocks) known.push_back(block);
-      throw ConfigError(fmt::format("{}.block: unknown block \"{}\"{}; known blocks: {}", entry.where, name,
-                                    did_you_mean(name, known),
-                                    known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
-    }
-    const Block& block = found->second;
-    if (std::find(open_blocks_.begin(), open_blocks_.end(), name) != open_blocks_.end()) {
-      throw ConfigError(fmt::format("{}: the block \"{}\" uses itself ({} -> {})", entry.where, name,
-                                    fmt::join(open_blocks_, " -> "), name));
+    if (found != source_.blocks.end()) return found->second;
+    std::vector<std::string> known;
+    for (const auto& [block, body] : source_.blocks) known.push_back(block);
+    throw ConfigError(fmt::format("{}: unknown block \"{}\"{}; known blocks: {}", where, name,
+                                  did_you_mean(name, known),
+                                  known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
+  }
+
+  BlockUse block_use(const Located& entry, const char* key, const std::string& prefix, const Names& scope,
+                     const Reachable& reachable, std::vector<std::string>* names) {
+    const Block& block = block_named(entry, key, scope);
+    if (std::find(open_blocks_.begin(), open_blocks_.end(), block.name) != open_blocks_.end()) {
+      throw ConfigError(fmt::format("{}: the block \"{}\" uses itself ({} -> {})", entry.where, block.name,
+                                    fmt::join(open_blocks_, " -> "), block.name));
     }
     Names inside(source_.lets.get());
-    arguments(block, entry, scope, inside);
-    Reachable reachable_inside = block_inputs(block, entry, scope, reachable);
-    open_blocks_.push_back(name);
-    list(block.graph, path + ".", inside, reachable_inside, nullptr);
+    arguments(block, entry, key, scope, inside);
+    BlockUse use{kImage, block_inputs(block, entry, scope, reachable)};
+    open_blocks_.push_back(block.name);
+    list(block.graph, prefix, inside, use.reachable, names);
     open_blocks_.pop_back();
-    return block.out.empty() ? reachable_inside.previous
-                             : value_named(block.out, block.where + ".out", inside, reachable_inside);
+    use.value = block.out.empty() ? use.reachable.previous
+                                  : value_named(block.out, block.where + ".out", inside, use.reachable);
+    return use;
   }
 
   /// Defines the arguments of one use of a block in `inside`.
-  void arguments(const Block& block, const Located& entry, const Names& scope, Names& inside) {
+  void arguments(const Block& block, const Located& entry, const char* key, const Names& scope, Names& inside) {
     const std::vector<std::string> known = block.arguments();
-    std::vector<std::string> allowed = {"name", "block", "from", "repeat"};
+    std::vector<std::string> allowed = {"name", key, "from", "repeat"};
     allowed.insert(allowed.end(), known.begin(), known.end());
     check_keys(entry.json, entry.where, allowed);
     for (const std::string& name : known) {

@@ -9,14 +9,57 @@
 #include "engine/error.h"
 #include "engine/fields_json.h"
 #include "models/expansion.h"
+#include "models/json_file.h"
 #include "models/requirement.h"
+#include "models/resolved.h"
 
 namespace psanet::models {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
 
+enum class ChannelOrder { rgb, bgr };
+std::span<const char* const> choices(ChannelOrder) {
+  static constexpr const char* kNames[] = {"rgb", "bgr"};
+  return kNames;
+}
+
 namespace {
+
+/// The key `input` of a model file.
+struct InputFields {
+  explicit InputFields(const PixelInput& standard)
+      : mean(standard.mean.begin(), standard.mean.end()), std(standard.std.begin(), standard.std.end()) {}
+  std::vector<double> mean, std;
+  ChannelOrder order = ChannelOrder::rgb;
+  void fields(Fields& f) {
+    f("mean", mean, "of red, green and blue, 0 to 255; also fills what lies outside the image");
+    f("std", std, "of red, green and blue: input = (value - mean) / std");
+    f("order", order, "of the network's input channels");
+  }
+};
+
+PixelInput pixel_input(const ModelSource& source) {
+  json values = json::object();
+  for (const auto& item : source.input.json.items()) {
+    values[item.key()] = resolved(item.value(), source.input.where + "." + item.key(), *source.lets);
+  }
+  InputFields read{PixelInput{}};
+  read_struct(values, source.input.where, read);
+  PixelInput input;
+  input.bgr = read.order == ChannelOrder::bgr;
+  const auto three = [&](const char* key, const std::vector<double>& from, double above, std::array<float, 3>& to) {
+    const bool good = from.size() == 3 && std::all_of(from.begin(), from.end(), [&](double v) { return v > above; });
+    if (!good) {
+      throw ConfigError(fmt::format("{}.{}: found {}, want three numbers{}: red, green, blue", source.input.where, key,
+                                    shown(values[key]), above == 0 ? " above 0" : ""));
+    }
+    std::transform(from.begin(), from.end(), to.begin(), [](double v) { return static_cast<float>(v); });
+  };
+  three("mean", read.mean, std::numeric_limits<double>::lowest(), input.mean);
+  three("std", read.std, 0, input.std);
+  return input;
+}
 
 /// Every model has these.
 int64_t positive(const ModelSource& source, const std::string& name) {
@@ -76,11 +119,10 @@ void find_outputs(const ModelSource& source, const Expansion& expansion, Model& 
 }
 
 void check_backbone(const ModelSource& source, const Expansion& expansion) {
-  for (size_t i = 0; i < source.backbone.size(); ++i) {
-    const std::string& name = source.backbone[i];
+  for (const auto& [name, where] : source.backbone) {
     if (expansion.ends.count(name)) continue;
     const std::string like = nearest(name, expansion.parts);
-    throw ConfigError(fmt::format("{}: backbone[{}]: there is no node \"{}\"{}; known names: {}", source.file, i, name,
+    throw ConfigError(fmt::format("{}: there is no node \"{}\"{}; known names: {}", where, name,
                                   like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
                                   fmt::join(expansion.parts, ", ")));
   }
@@ -105,7 +147,7 @@ Graph Model::build(const BuildOptions& options) const {
   for (const std::string& output : wanted) need(outputs.at(output));
   for (size_t i = nodes.size(); i-- > 0;) {
     if (!needed[i]) continue;
-    for (int input : nodes[i].inputs) need(input);
+    for (int from : nodes[i].inputs) need(from);
   }
 
   Graph graph;
@@ -115,7 +157,7 @@ Graph Model::build(const BuildOptions& options) const {
   for (size_t i = 0; i < nodes.size(); ++i) {
     if (!needed[i]) continue;
     Values inputs;
-    for (int input : nodes[i].inputs) inputs.push_back(value_of(input));
+    for (int from : nodes[i].inputs) inputs.push_back(value_of(from));
     try {
       values[i] = nodes[i].layer->build({graph, options.mode, nodes[i].path}, inputs);
     } catch (const ConfigError& e) {
@@ -184,11 +226,12 @@ Model read_model(const std::string& name, const json& settings, std::span<const 
   model.classes = positive(source, "classes");
   model.crop_h = positive(source, "crop_h");
   model.crop_w = positive(source, "crop_w");
+  model.input = pixel_input(source);
   model.aux_weight = auxiliary_weight(source);
   Expansion expansion = expand(source, words);
   check_backbone(source, expansion);
   find_outputs(source, expansion, model);
-  model.backbone = source.backbone;
+  for (const NamedAt& part : source.backbone) model.backbone.push_back(part.name);
   model.parts = std::move(expansion.parts);
   model.nodes = std::move(expansion.nodes);
   return model;

@@ -11,6 +11,7 @@
 
 #include "engine/graph.h"
 #include "layers/language.h"
+#include "models/pixel_input.h"
 #include "models/scalar.h"
 
 namespace psanet::models {
@@ -28,6 +29,7 @@ struct Model {
   std::map<std::string, Scalar> lets;  // every `let` with its value, --set applied
   int64_t classes = 0;
   int64_t crop_h = 0, crop_w = 0;    // pixels
+  PixelInput input;                  // what the network's input is made of
   std::optional<double> aux_weight;  // of the auxiliary loss; empty: there is no auxiliary head
   std::vector<std::string> parts;  // names of the nodes of the model's own graph, in order: layer0, ..., psa, cls, ...
   std::vector<std::string> backbone;  // the parts that learn at the base rate; the others learn ten times as fast

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "engine/error.h"
 #include "engine/fields_json.h"
@@ -53,7 +54,7 @@ Block read_block(const std::string& name, const json& body, const std::string& w
     block.optional[item.key()] = {item.value(), path};
   }
   for (const std::string& argument : block.arguments()) {
-    for (const char* reserved : {"name", "op", "block", "from", "repeat", "index"}) {
+    for (const char* reserved : {"name", "op", "block", "inline", "from", "repeat", "index"}) {
       if (argument == reserved) {
         throw ConfigError(
             fmt::format("{}: an argument \"{}\"; this word has a meaning of its own in a node, want another name",
@@ -105,16 +106,12 @@ class Reader {
   ModelSource read(const fs::path& file, const json& settings) {
     const json body = read_json_file(file);
     const std::string where = file.string();
-    check_keys(body, where, {"about", "use", "let", "require", "blocks", "graph", "outputs", "backbone"});
+    check_keys(body, where, {"about", "use", "let", "input", "require", "blocks", "graph", "outputs", "backbone"});
     source_.file = where;
     source_.about = text_of(body, "about", where + ": ");
-    const std::vector<std::string> used = texts_of(body, "use", where + ": ");
-    for (size_t i = 0; i < used.size(); ++i) {
-      read_used(find_used(file, used[i], fmt::format("{}: use[{}]", where, i)));
-    }
-    add_shared(body, where, true);
+    add_with_used(file, body);
     source_.graph = {body.value("graph", json()), where + ": graph"};
-    source_.backbone = texts_of(body, "backbone", where + ": ");
+    source_.input = {object_of(body, "input", where + ": "), where + ": input"};
     const json outputs = object_of(body, "outputs", where + ": ");
     check_keys(outputs, where + ": outputs", {"logits", "aux"});
     for (const auto& item : outputs.items()) {
@@ -125,29 +122,60 @@ class Reader {
   }
 
   ModelSource read_alone(const fs::path& file) {
-    read_used(file);
+    const json body = read_used(file, false);
     source_.file = file.string();
-    source_.about = text_of(read_json_file(file), "about", file.string() + ": ");
+    source_.about = text_of(body, "about", file.string() + ": ");
     return std::move(source_);
   }
 
  private:
-  void read_used(const fs::path& file) {
+  json read_used(const fs::path& file, bool with_used = true) {
     const json body = read_json_file(file);
-    check_keys(body, file.string(), {"about", "let", "require", "blocks"});
-    add_shared(body, file.string(), false);
+    check_keys(body, file.string(), {"about", "use", "let", "require", "blocks", "backbone"});
+    if (with_used) {
+      add_with_used(file, body);
+    } else {
+      add_shared(body, file.string(), {});
+    }
+    return body;
   }
 
-  /// What both kinds of file have. A model's own lets replace those of the files it uses.
-  void add_shared(const json& body, const std::string& file, bool replace) {
+  /// The files that `file` uses, each once however often it is used, then `file` itself.
+  void add_with_used(const fs::path& file, const json& body) {
+    const std::string where = file.string();
+    std::set<std::string>& below = below_[where];
+    const std::vector<std::string> used = texts_of(body, "use", where + ": ");
+    open_.push_back(where);
+    for (size_t i = 0; i < used.size(); ++i) {
+      const std::string path = fmt::format("{}: use[{}]", where, i);
+      const fs::path other = find_used(file, used[i], path).lexically_normal();
+      const std::string name = other.string();
+      if (std::find(open_.begin(), open_.end(), name) != open_.end())
+        throw ConfigError(
+            fmt::format("{}: \"{}\" uses itself ({} -> {})", path, used[i], fmt::join(open_, " -> "), name));
+      if (below_.count(name) == 0) read_used(other);
+      below.insert(name);
+      below.insert(below_.at(name).begin(), below_.at(name).end());
+    }
+    open_.pop_back();
+    add_shared(body, where, below);
+  }
+
+  /// What both kinds of file have. A file's own lets replace those of the files that it uses.
+  void add_shared(const json& body, const std::string& file, const std::set<std::string>& below) {
     for (const json members = object_of(body, "let", file + ": "); const auto& item : members.items()) {
       const std::string where = fmt::format("{}: let.{}", file, item.key());
       check_name(item.key(), file + ": let");
-      if (!replace && source_.lets->defines(item.key())) {
-        throw ConfigError(fmt::format("{}: also defined by {}; two used files must not define the same name", where,
+      if (const auto other = let_file_.find(item.key()); other != let_file_.end() && below.count(other->second) == 0) {
+        throw ConfigError(fmt::format("{}: also defined by {}, which this file does not use; want another name", where,
                                       source_.lets->where(item.key())));
       }
+      let_file_[item.key()] = file;
       source_.lets->define(item.key(), to_scalar(item.value(), where), where);
+    }
+    const std::vector<std::string> backbone = texts_of(body, "backbone", file + ": ");
+    for (size_t i = 0; i < backbone.size(); ++i) {
+      source_.backbone.push_back({backbone[i], fmt::format("{}: backbone[{}]", file, i)});
     }
     if (const auto list = body.find("require"); list != body.end()) {
       const std::string where = file + ": require";
@@ -213,6 +241,9 @@ class Reader {
   }
 
   ModelSource source_;
+  std::map<std::string, std::set<std::string>> below_;  // file -> all files it uses, directly or not
+  std::map<std::string, std::string> let_file_;         // let -> the file whose definition holds
+  std::vector<std::string> open_;                       // being read, outermost first
 };
 
 }  // namespace

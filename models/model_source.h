@@ -18,6 +18,11 @@ struct Located {
   std::string where;
 };
 
+/// The name of a node with the JSON path of the place that names it.
+struct NamedAt {
+  std::string name, where;
+};
+
 /// A named piece of a graph that nodes instantiate.
 struct Block {
   std::string name, about;
@@ -47,15 +52,17 @@ struct ModelSource {
   std::unique_ptr<Names> lets = std::make_unique<Names>();
   std::vector<Requirement> requirements;  // of the used files in the order of `use`, then of the model itself
   std::map<std::string, Block> blocks;
+  Located input;  // an object: how pixels become the graph's image
   Located graph;
   std::map<std::string, std::string> outputs;  // name of the output -> name of a node
-  std::vector<std::string> backbone;
+  std::vector<NamedAt> backbone;               // names of nodes of the graph; of the used files and of the model
 };
 
 /// Reads a model file. `settings` is an object that replaces values of `let`s. Throws ConfigError.
 ModelSource read_model_source(const std::filesystem::path& file, const nlohmann::json& settings);
 
-/// Reads a file that models use: its about, lets and blocks (for documentation). Throws ConfigError.
+/// Reads a file that models use without what it uses itself: its about, lets and blocks (for documentation). Throws
+/// ConfigError.
 ModelSource read_used_source(const std::filesystem::path& file);
 
 /// The folder of the model files that ship with us.

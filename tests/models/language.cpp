@@ -126,6 +126,75 @@ TEST_CASE("a block's other inputs are its input unless the node says otherwise, 
   CHECK_FALSE(graph.find_source("mix.side.weight"));  // nothing reads it
 }
 
+TEST_CASE("an inlined block's nodes stand where it stands, under their own names") {
+  json model = small();
+  model["blocks"]["both"] = json::parse(R"({
+    "optional": {"channels": 4},
+    "inputs": {"other": "in"},
+    "graph": [
+      {"name": "near", "block": "unit", "channels": "$channels"},
+      {"name": "far", "block": "unit", "from": "other", "channels": 6}
+    ]})");
+  model["graph"] = json::parse(R"([
+    {"name": "stem", "block": "unit", "channels": "$width"},
+    {"inline": "both", "from": {"other": "in"}, "channels": 5},
+    {"name": "all", "op": "concat", "from": ["near", "far"]},
+    {"name": "cls", "op": "conv2d", "out_channels": "$classes"}
+  ])");
+  const Files files;
+  const Model read = read_model(files.write(model));
+  CHECK(read.parts == std::vector<std::string>{"stem", "near", "far", "all", "cls"});
+  const Graph graph = read.build({Mode::eval, 1});
+  CHECK(graph.type(graph.find_source("near.0.weight")) == f32({5, 1, 1, 8}));
+  CHECK(graph.type(graph.find_source("far.0.weight")) == f32({6, 1, 1, 3}));
+  CHECK(graph.type(graph.find_source("cls.weight"))[-1] == 11);
+  model["graph"][2] = {{"name", "all"}, {"op", "relu"}};  // after the block comes its value
+  CHECK(graph_of(model).type(graph_of(model).find_source("cls.weight"))[-1] == 6);
+
+  json wrong = model;
+  wrong["graph"][1]["name"] = "pair";
+  check_message(error(wrong), {"graph[1]: found \"inline\" and \"name\""});
+  wrong = model;
+  wrong["graph"][0]["name"] = "far";
+  check_message(error(wrong), {"a second node with the path \"far.0\"", "want another name"});
+  wrong = model;
+  wrong["graph"][1]["chanels"] = 3;
+  check_message(error(wrong), {"graph[1]: unknown key \"chanels\"", "did you mean \"channels\""});
+}
+
+TEST_CASE("which block a node is may be a value") {
+  json model = small();
+  model["let"]["kind_of_stem"] = "unit";
+  model["graph"][0]["block"] = "$kind_of_stem";
+  CHECK(parameter_names(graph_of(model)) == std::vector<std::string>{"stem.0.weight", "cls.weight"});
+  check_message(error(model, {{"kind_of_stem", "units"}}),
+                {"graph[0].block: unknown block \"units\", did you mean \"unit\"?"});
+  model["graph"][0]["block"] = "$width";
+  check_message(error(model), {"graph[0].block: unknown block \"8\""});
+}
+
+TEST_CASE("what pixels become is a value of the model") {
+  json model = small();
+  const Files files;
+  CHECK_FALSE(read_model(files.write(model)).input.bgr);
+  model["let"]["red"] = 100.5;
+  model["input"] = json::parse(R"({"mean": ["$red", 2, 3], "std": [1, 2.5, 1], "order": "bgr"})");
+  const PixelInput input = read_model(files.write(model)).input;
+  CHECK(input.bgr);
+  CHECK(input.mean == std::array<float, 3>{100.5f, 2, 3});
+  CHECK(input.std == std::array<float, 3>{1, 2.5f, 1});
+  CHECK(read_model(files.write(model), {{"red", 7}}).input.mean[0] == 7);
+  for (const auto& [key, value, wanted] : std::vector<std::tuple<std::string, json, std::string>>{
+           {"mean", {1, 2}, "input.mean: found [1,2], want three numbers: red, green, blue"},
+           {"std", {1, 0, 1}, "input.std: found [1,0,1], want three numbers above 0: red, green, blue"},
+           {"order", "grb", "input.order: found \"grb\""},
+           {"means", {1, 2, 3}, "means"}}) {
+    json wrong = model;
+    wrong["input"][key] = value;
+    check_message(error(wrong), {"m.json: input", wanted});
+  }
+}
+
 TEST_CASE("comments are allowed") {
   const Files files;
   const std::string text = "// a model\n" + small().dump() + "/* the end */";
@@ -306,8 +375,6 @@ TEST_CASE("every wrong model is told where, what was found and what is wanted") 
       {R"([{"op": "add", "path": "/use", "value": "blocks/ppm.json"}])",
        {"m.json: use: found \"blocks/ppm.json\", want a list of strings"}},
       {R"([{"op": "add", "path": "/use", "value": ["psanet50.json"]}])", {"psanet50.json: unknown key"}},
-      {R"([{"op": "add", "path": "/use", "value": ["blocks/ppm.json", "blocks/ppm.json"]}])",
-       {"ppm.json: blocks.ppm: also defined by", "want another name"}},
       {R"([{"op": "add", "path": "/require", "value": {}}])", {"m.json: require: found {}, want a list"}},
       {R"([{"op": "add", "path": "/require", "value": [{"of": "width", "that": "$width > 1", "say": "more"}]}])",
        {"m.json: require[0]: no \"valid\""}},
@@ -345,6 +412,33 @@ TEST_CASE("two used files that define the same name are an error") {
   model["use"] = {"a.json", "b.json"};
   check_message(message_of([&] { read_model(files.write(model)); }),
                 {"b.json: let.one: also defined by", "a.json: let.one"});
+  files.write("a.json", R"({"blocks": {"same": {"graph": []}}})");
+  files.write("b.json", R"({"blocks": {"same": {"graph": []}}})");
+  check_message(message_of([&] { read_model(files.write(model)); }),
+                {"b.json: blocks.same: also defined by", "a.json: blocks.same", "want another name"});
+}
+
+TEST_CASE("a used file uses others: each is read once, and the file that uses wins") {
+  const Files files;
+  files.write("base.json", R"({"let": {"one": 1, "two": 2}})");
+  files.write("a.json", R"({"use": ["base.json"], "let": {"one": 10}, "backbone": ["stem"]})");
+  files.write("b.json", R"({"use": ["base.json"]})");
+  json model = small();
+  model["use"] = {"a.json", "b.json"};
+  const Model read = read_model(files.write(model));
+  CHECK(read.lets.at("one") == Scalar(int64_t{10}));
+  CHECK(read.lets.at("two") == Scalar(int64_t{2}));
+  CHECK(read.in_backbone("stem.0.weight"));
+  // Two files may not both replace it: neither uses the other.
+  files.write("b.json", R"({"use": ["base.json"], "let": {"one": 20}})");
+  check_message(message_of([&] { read_model(files.write(model)); }),
+                {"b.json: let.one: also defined by", "a.json: let.one"});
+  files.write("b.json", R"({"use": ["c.json"]})");
+  files.write("c.json", R"({"use": ["b.json"]})");
+  check_message(message_of([&] { read_model(files.write(model)); }), {"c.json: use[0]: \"b.json\" uses itself"});
+  files.write("b.json", R"({"backbone": ["stemm"]})");
+  check_message(message_of([&] { read_model(files.write(model)); }),
+                {"b.json: backbone[0]: there is no node \"stemm\", did you mean \"stem\"?"});
 }
 
 TEST_CASE("a model with endless nodes is an error, not a full memory") {
