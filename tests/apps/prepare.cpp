@@ -159,10 +159,13 @@ TEST_CASE("prepare voc2012 adds the SBD annotations to VOC's own and leaves out 
   }
   check_usable("voc2012", root.path());
 
-  // A ready folder needs no SBD, and one that lacks some is completed.
+  // A ready folder needs no SBD; the one that is about has the validation images, too. One that lacks some is
+  // completed.
   fs::remove_all(root / "benchmark_RELEASE");
+  fs::copy_file(base / "SegmentationClass/2007_000003.png", augmented / "2007_000003.png");
   CHECK(prepare("voc2012", root.path(), {"--partial"}).exit_code == 0);
   CHECK(file_bytes(root / "list/train_aug.txt") == train);
+  fs::remove(augmented / "2007_000003.png");
   fs::remove(augmented / "2008_000012.png");
   make_sbd(root / "elsewhere");
   CHECK(prepare("voc2012", root.path(), {"--partial", "--sbd", (root / "elsewhere").string()}).exit_code == 0);
