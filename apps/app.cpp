@@ -1,21 +1,38 @@
 #include "apps/app.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <new>
 
 #include "data/error.h"
+#include "data/nearest_name.h"
 #include "engine/error.h"
 
 namespace psanet::apps {
 
 struct App::Impl {
-  CLI::App cli;
+  explicit Impl(std::shared_ptr<CLI::App> app) : holder(std::move(app)), cli(*holder) {}
+
+  std::shared_ptr<CLI::App> holder;
+  CLI::App& cli;
+  std::vector<std::unique_ptr<App>> commands;
+  std::function<void()> body;  // of a sub-command
 };
 
-App::App(std::string name, std::string about) : impl_(new Impl{CLI::App(std::move(about), std::move(name))}) {}
+App::App(std::string name, std::string about)
+    : impl_(new Impl(std::make_shared<CLI::App>(std::move(about), std::move(name)))) {}
+App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 App::~App() = default;
+
+App& App::command(const std::string& name, const std::string& about, std::function<void()> body) {
+  auto cli = std::make_shared<CLI::App>(about, name);
+  impl_->cli.add_subcommand(cli);
+  std::unique_ptr<App> command(new App(std::make_unique<Impl>(cli)));
+  command->impl_->body = std::move(body);
+  return *impl_->commands.emplace_back(std::move(command));
+}
 
 void App::option(const std::string& name, std::string& value, const std::string& help) {
   CLI::Option* option = impl_->cli.add_option(name, value, help);
@@ -74,21 +91,45 @@ int fail(const CLI::App& app, const std::string& message, ExitCode code) {
 
 int App::run(int argc, char** argv, const std::function<void()>& body) {
   CLI::App& app = impl_->cli;
-  app.footer(
-      "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device or "
-      "memory.\n"
-      "Documentation: README.md and docs/.");
+  std::vector<std::string> names;
+  const auto finish = [](CLI::App& part) {
+    part.footer(
+        "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device "
+        "or "
+        "memory.\n"
+        "Documentation: README.md and docs/.");
+    part.get_formatter()->column_width(34);
+  };
+  finish(app);
   app.set_version_flag("--version", std::string("psanet ") + PSANET_VERSION);
-  app.get_formatter()->column_width(34);
+  for (const auto& command : impl_->commands) {
+    finish(command->impl_->cli);
+    names.push_back(command->impl_->cli.get_name());
+  }
+  const App* chosen = nullptr;
   try {
     app.parse(argc, argv);
+    for (const auto& command : impl_->commands) {
+      if (command->impl_->cli.parsed()) chosen = command.get();
+    }
+    if (!names.empty() && !chosen) throw CLI::RequiredError("A command");
   } catch (const CLI::Success& done) {  // --help, --version
     return app.exit(done);
   } catch (const CLI::ParseError& e) {
-    return fail(app, fmt::format("{} (see {} --help)", e.what(), app.get_name()), kUsage);
+    std::string help = app.get_name(), hint;
+    for (const auto& command : impl_->commands) {
+      if (command->impl_->cli.parsed()) chosen = command.get();
+    }
+    if (chosen) help += " " + chosen->impl_->cli.get_name();
+    if (!names.empty() && !chosen) {
+      const std::string given = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
+      hint = given.empty() ? fmt::format("; commands are: {}", fmt::join(names, ", "))
+                           : fmt::format("; no command \"{}\", {}", given, data::suggestion(given, names));
+    }
+    return fail(app, fmt::format("{}{} (see {} --help)", e.what(), hint, help), kUsage);
   }
   try {
-    body();
+    (chosen ? chosen->impl_->body : body)();
     return kOk;
   } catch (const ConfigError& e) {
     return fail(app, e.what(), kUsage);

@@ -47,11 +47,16 @@ class App {
   void add_device(const std::string& default_device = "auto");
   const DeviceChoice& device() const { return device_; }
 
-  /// Parses the command line, runs `body`, and turns errors into one line on standard error and an exit code.
-  int run(int argc, char** argv, const std::function<void()>& body);
+  /// A sub-command ("psanet-data check") with options of its own. A program that has some must be given one of them.
+  App& command(const std::string& name, const std::string& about, std::function<void()> body);
+
+  /// Parses the command line, runs `body` (of the sub-command, where there are some), and turns errors into one line on
+  /// standard error and an exit code.
+  int run(int argc, char** argv, const std::function<void()>& body = {});
 
  private:
   struct Impl;
+  explicit App(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
   DeviceChoice device_;
 };

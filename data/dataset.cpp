@@ -31,6 +31,15 @@ std::uint8_t Dataset::file_value(int class_index) const {
   return std::uint8_t(found - class_of.begin());
 }
 
+std::vector<Rgb> Dataset::file_palette() const {
+  std::vector<Rgb> result(256);
+  result[kIgnore] = ignore_color;
+  for (std::size_t v = 0; v < result.size(); ++v) {
+    if (class_of[v] >= 0 && class_of[v] < class_count()) result[v] = classes[std::size_t(class_of[v])].color;
+  }
+  return result;
+}
+
 std::filesystem::path descriptions_dir() {
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);

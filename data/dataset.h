@@ -32,6 +32,9 @@ struct Dataset {
   std::vector<Rgb> palette() const;
   /// The value a label file of this dataset uses for a class (the smallest if several): what test servers want back.
   std::uint8_t file_value(int class_index) const;
+  /// A palette of 256 colours for label PNGs of file values, so that any viewer shows them in colour: a value's class
+  /// colour, `ignore_color` for 255, black for other values that are no class.
+  std::vector<Rgb> file_palette() const;
 };
 
 /// The folder with the dataset descriptions that come with psanet (data/ of the source tree, or share/psanet/data

@@ -84,4 +84,10 @@ void write_file_text(const std::filesystem::path& path, std::string_view text) {
   write_file_bytes(path, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw DataError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+}
+
 }  // namespace psanet::data

@@ -16,4 +16,7 @@ std::vector<std::uint8_t> read_file_bytes(const std::filesystem::path& path);
 void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_text(const std::filesystem::path& path, std::string_view text);
 
+/// The folder and those above it; DataError if they cannot be made.
+void make_folder(const std::filesystem::path& folder);
+
 }  // namespace psanet::data

@@ -19,6 +19,7 @@ ConfusionMatrix::ConfusionMatrix(int classes) : classes_(classes) {
   if (classes < 1 || classes > 255)
     throw DataError(fmt::format("a confusion matrix of {} classes, wanted 1..255", classes));
   counts_.resize(std::size_t(classes) * std::size_t(classes));
+  unpredicted_.resize(std::size_t(classes));
 }
 
 void ConfusionMatrix::add(std::span<const std::uint8_t> prediction, std::span<const std::uint8_t> truth, int ignore) {
@@ -32,11 +33,16 @@ void ConfusionMatrix::add(std::span<const std::uint8_t> prediction, std::span<co
     if (truth[i] >= classes_)
       throw DataError(
           fmt::format("scoring: truth {} at pixel {}, wanted 0..{} or {}", truth[i], i, classes_ - 1, ignore));
-    if (prediction[i] >= classes_)
+    if (prediction[i] >= classes_ && prediction[i] != ignore)
       throw DataError(fmt::format("scoring: prediction {} at pixel {}, wanted 0..{}", prediction[i], i, classes_ - 1));
   }
   for (std::size_t i = 0; i < truth.size(); ++i) {
-    if (truth[i] != ignore) ++counts_[std::size_t(truth[i]) * std::size_t(classes_) + prediction[i]];
+    if (truth[i] == ignore) continue;
+    if (prediction[i] == ignore) {
+      ++unpredicted_[truth[i]];
+    } else {
+      ++counts_[std::size_t(truth[i]) * std::size_t(classes_) + prediction[i]];
+    }
   }
 }
 
@@ -58,10 +64,11 @@ void ConfusionMatrix::add_counts(std::span<const std::int64_t> counts) {
 
 void ConfusionMatrix::merge(const ConfusionMatrix& other) {
   add_counts(other.counts_);
+  for (std::size_t c = 0; c < unpredicted_.size(); ++c) unpredicted_[c] += other.unpredicted_[c];
 }
 
 std::int64_t ConfusionMatrix::target(int c) const {
-  std::int64_t sum = 0;
+  std::int64_t sum = unpredicted_[std::size_t(c)];
   for (int p = 0; p < classes_; ++p) sum += at(c, p);
   return sum;
 }
@@ -122,7 +129,7 @@ double ConfusionMatrix::pixel_accuracy() const {
 
 std::int64_t ConfusionMatrix::pixels() const {
   std::int64_t sum = 0;
-  for (const std::int64_t n : counts_) sum += n;
+  for (int c = 0; c < classes_; ++c) sum += target(c);
   return sum;
 }
 

@@ -17,8 +17,8 @@ class ConfusionMatrix {
  public:
   explicit ConfusionMatrix(int classes);
 
-  /// Adds the pixels of one image; both spans have the same length. DataError for a truth or prediction that is no
-  /// class.
+  /// Adds the pixels of one image; both spans have the same length. A prediction of `ignore` on a pixel that has a
+  /// class is a wrong one: it counts in the class's target and union. DataError for other values that are no class.
   void add(std::span<const std::uint8_t> prediction, std::span<const std::uint8_t> truth, int ignore = kIgnore);
   void add(const LabelMap& prediction, const LabelMap& truth, int ignore = kIgnore);
   /// Adds counts [classes, classes], truth major (what the engine's confusion op makes).
@@ -50,6 +50,7 @@ class ConfusionMatrix {
 
   int classes_;
   std::vector<std::int64_t> counts_;
+  std::vector<std::int64_t> unpredicted_;  // [classes] by truth: pixels with no class predicted
 };
 
 }  // namespace psanet::data

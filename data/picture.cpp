@@ -6,13 +6,14 @@
 #include <cmath>
 #include <set>
 
+#include "data/drawing.h"
 #include "data/error.h"
 #include "data/font.h"
 
 namespace psanet::data {
 namespace {
 
-constexpr Rgb kPaper{250, 250, 248}, kInk{40, 42, 48}, kLine{190, 190, 190};
+constexpr Rgb kLine{190, 190, 190};
 constexpr int kMargin = 16, kGap = 10;
 constexpr double kTitleCaps = 15, kColumnCaps = 12, kLegendCaps = 10;
 constexpr int kSwatchW = 22, kSwatchH = 14, kLegendRow = 24;
@@ -20,12 +21,6 @@ constexpr int kSwatchW = 22, kSwatchH = 14, kLegendRow = 24;
 void paste(Image& sheet, const Image& image, int top, int left) {
   for (int y = 0; y < image.height; ++y)
     std::copy_n(image.at(y, 0), std::size_t(image.width) * 3, sheet.at(top + y, left));
-}
-
-void fill(Image& image, int top, int left, int height, int width, Rgb color) {
-  for (int y = top; y < top + height; ++y) {
-    for (int x = left; x < left + width; ++x) image.set(y, x, color);
-  }
 }
 
 void draw_text_centred(Image& image, int left, int width, int y, const std::string& text, double caps) {
@@ -143,8 +138,8 @@ Image draw_sheet(const Sheet& sheet) {
   for (std::size_t i = 0; i < sheet.legend.size(); ++i) {
     const int left = kMargin + int(i) % legend.per_row * legend.cell_w, top = y + int(i) / legend.per_row * kLegendRow;
     if (left + kSwatchW > out.width) continue;
-    fill(out, top, left, kSwatchH, kSwatchW, kLine);  // a thin frame keeps light colours visible
-    fill(out, top + 1, left + 1, kSwatchH - 2, kSwatchW - 2, sheet.legend[i].color);
+    fill_rectangle(out, {top, left, kSwatchH, kSwatchW}, kLine);  // a thin frame keeps light colours visible
+    fill_rectangle(out, {top + 1, left + 1, kSwatchH - 2, kSwatchW - 2}, sheet.legend[i].color);
     draw_text(out, left + kSwatchW + 8, top + (kSwatchH - kLegendCaps) / 2, sheet.legend[i].name, kLegendCaps, kInk);
   }
   return out;

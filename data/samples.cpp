@@ -2,36 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
 #include <system_error>
 
 #include "data/codec.h"
 #include "data/error.h"
-#include "data/file_bytes.h"
+#include "data/list_file.h"
 #include "data/nearest_name.h"
 
 namespace psanet::data {
 namespace {
-
-constexpr std::string_view kBlanks = " \t\r";
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
-std::vector<std::string_view> split_fields(std::string_view line) {
-  // With a tab in the line, names may hold spaces.
-  const std::string_view separators = line.find('\t') != std::string_view::npos ? "\t" : " ";
-  std::vector<std::string_view> fields;
-  while (!line.empty()) {
-    const auto end = std::min(line.find_first_of(separators), line.size());
-    if (const auto field = trim(line.substr(0, end)); !field.empty()) fields.push_back(field);
-    line.remove_prefix(std::min(end + 1, line.size()));
-  }
-  return fields;
-}
 
 /// One stat for each file; a wrong data root shows at once instead of in the middle of the first epoch.
 void check_files(const std::vector<Sample>& samples, const std::filesystem::path& list,
@@ -57,21 +36,11 @@ void check_files(const std::vector<Sample>& samples, const std::filesystem::path
 
 std::vector<Sample> read_list_file(const std::filesystem::path& list, const std::filesystem::path& root,
                                    bool labels_required) {
-  const std::vector<std::uint8_t> bytes = read_file_bytes(list);
-  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   std::vector<Sample> samples;
-  for (int line_number = 1; !rest.empty(); ++line_number) {
-    const auto end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = trim(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (line.empty()) continue;
-    const auto fields = split_fields(line);
-    if (fields.size() > 2 || (fields.size() == 1 && labels_required)) {
-      throw DataError(fmt::format("{}: line {}: found {} names, wanted \"image label\"{}", list.string(), line_number,
-                                  fields.size(),
-                                  fields.size() > 2 ? " (use a tab between names that hold spaces)" : ""));
-    }
-    samples.push_back({root / fields[0], fields.size() == 2 ? root / fields[1] : std::filesystem::path()});
+  for (const ListLine& line : read_list_lines(list)) {
+    if (const std::string complaint = complaint_about(line, labels_required); !complaint.empty())
+      throw DataError(fmt::format("{}: {}", list.string(), complaint));
+    samples.push_back({root / line.names[0], line.names.size() == 2 ? root / line.names[1] : std::filesystem::path()});
   }
   if (samples.empty())
     throw DataError(fmt::format("{}: the list is empty, wanted one \"image label\" pair a line", list.string()));

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <stdexcept>
-#include <system_error>
 
 #include "data/codec.h"
 #include "data/dataset.h"
@@ -33,12 +32,6 @@ void check(const SceneSetConfig& c) {
   require(s.noise >= 0, fmt::format("noise {}, wanted 0 or more", s.noise));
 }
 
-void make_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw DataError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
-}
-
 std::string write_split(const SceneSetConfig& config, const std::filesystem::path& root, const std::string& split,
                         std::uint32_t number, int count, std::span<const Rgb> palette) {
   make_folder(root / "images" / split);
@@ -60,9 +53,7 @@ std::string write_split(const SceneSetConfig& config, const std::filesystem::pat
 void write_scenes(const SceneSetConfig& config, const std::filesystem::path& root) {
   check(config);
   const Dataset dataset = load_dataset("scenes");
-  std::vector<Rgb> palette(256);  // so that any viewer shows the labels in colour
-  for (int c = 0; c < dataset.class_count(); ++c) palette[std::size_t(c)] = dataset.classes[std::size_t(c)].color;
-  palette[kIgnore] = dataset.ignore_color;
+  const std::vector<Rgb> palette = dataset.file_palette();
   const std::string train = write_split(config, root, "train", 0, config.train, palette);
   const std::string val = write_split(config, root, "val", 1, config.val, palette);
   make_folder(root / "lists");

@@ -63,6 +63,15 @@ TEST_CASE("the datasets that come with psanet have their classes, colours and la
   CHECK(camvid.class_of[12] == -1);
 }
 
+TEST_CASE("the palette of label files has the colours of file values") {
+  const auto city = load_dataset("cityscapes").file_palette();
+  REQUIRE(city.size() == 256);
+  CHECK(city[7] == Rgb{128, 64, 128});
+  CHECK(city[33] == Rgb{119, 11, 32});
+  CHECK(city[0] == Rgb{});
+  CHECK(load_dataset("voc2012").file_palette()[255] == Rgb{224, 224, 192});
+}
+
 TEST_CASE("every description that comes with psanet can be read and names its splits") {
   const auto names = known_datasets();
   CHECK(names.size() >= 4);

@@ -47,6 +47,20 @@ TEST_CASE("an empty matrix has no score and divides by nothing") {
   CHECK(m.pixel_accuracy() == 0);
 }
 
+TEST_CASE("a pixel without prediction is wrong: it counts in its class's target and union and in no prediction") {
+  ConfusionMatrix m(2), other(2);
+  const std::vector<std::uint8_t> truth = {0, 0, 1, 255}, guess = {0, 255, 1, 255};
+  m.add(std::span(guess), std::span(truth));
+  other.merge(m);
+  for (const ConfusionMatrix& s : {m, other}) {
+    CHECK(s.pixels() == 3);
+    CHECK(s.target(0) == 2);
+    CHECK(s.prediction(0) == 1);
+    CHECK(s.iou(0) == Approx(0.5));
+    CHECK(s.pixel_accuracy() == Approx(2.0 / 3));
+  }
+}
+
 TEST_CASE("labels that are no class are refused and add nothing") {
   ConfusionMatrix m(2);
   contains(message_of<DataError>([&] { m.add(LabelMap(1, 1, 0), LabelMap(1, 1, 2)); }), "truth 2");
