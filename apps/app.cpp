@@ -76,7 +76,7 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   CLI::App& app = impl_->cli;
   app.footer(
       "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device or "
-      "memory.\n"
+      "memory, 6 a file cannot be written.\n"
       "Documentation: README.md and docs/.");
   app.set_version_flag("--version", std::string("psanet ") + PSANET_VERSION);
   app.get_formatter()->column_width(34);
@@ -100,6 +100,8 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
     return fail(app, e.what(), kWeights);
   } catch (const DeviceError& e) {
     return fail(app, e.what(), kDevice);
+  } catch (const FileError& e) {
+    return fail(app, e.what(), kFiles);
   } catch (const std::bad_alloc&) {
     return fail(app, "out of memory; use a smaller crop or batch", kDevice);
   } catch (const std::exception& e) {

@@ -29,6 +29,8 @@ class Parameters {
   const Tensor& tensor(const std::string& name) const;
   bool contains(const std::string& name) const { return index_.count(name) > 0; }
 
+  /// The shape in files ([O,I,kh,kw] of convolution weights).
+  static Shape file_shape(const Entry& entry);
   /// The values in file order (convolution weights as [O,I,kh,kw]).
   FileTensor to_file(const Entry& entry) const;
   /// Sets the values from file order; WeightsError naming `where` if the shape is another.
