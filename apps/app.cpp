@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <new>
 
+#include "apps/loss_watch.h"
+#include "apps/stop_signals.h"
 #include "data/error.h"
 #include "engine/error.h"
 
@@ -76,7 +78,8 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   CLI::App& app = impl_->cli;
   app.footer(
       "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device or "
-      "memory, 6 a file cannot be written.\n"
+      "memory, 6 a file cannot be written, 7 the loss\n"
+      "is not finite, 75 stopped by a signal with everything saved (go on with --resume).\n"
       "Documentation: README.md and docs/.");
   app.set_version_flag("--version", std::string("psanet ") + PSANET_VERSION);
   app.get_formatter()->column_width(34);
@@ -102,6 +105,11 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
     return fail(app, e.what(), kDevice);
   } catch (const FileError& e) {
     return fail(app, e.what(), kFiles);
+  } catch (const TrainingDiverged& e) {
+    return fail(app, e.what(), kDiverged);
+  } catch (const StoppedBySignal& stop) {
+    fmt::print("{}\n", stop.message);
+    return kStopped;
   } catch (const std::bad_alloc&) {
     return fail(app, "out of memory; use a smaller crop or batch", kDevice);
   } catch (const std::exception& e) {

@@ -12,7 +12,17 @@
 namespace psanet::apps {
 
 /// Exit codes, printed by every --help.
-enum ExitCode : int { kOk = 0, kInternal = 1, kUsage = 2, kData = 3, kWeights = 4, kDevice = 5, kFiles = 6 };
+enum ExitCode : int {
+  kOk = 0,
+  kInternal = 1,
+  kUsage = 2,
+  kData = 3,
+  kWeights = 4,
+  kDevice = 5,
+  kFiles = 6,
+  kDiverged = 7,
+  kStopped = 75
+};
 
 /// Where a program computes, and in what.
 struct DeviceChoice {

@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "engine/rewrite.h"
 #include "layers/arithmetic.h"
+#include "layers/batch_norm.h"
 #include "layers/cross_entropy.h"
 #include "layers/passes.h"
 #include "layers/resize.h"
@@ -68,12 +69,38 @@ Graph with_losses(const Graph& forward, const TrainingOptions& options) {
   return result;
 }
 
+/// Updates of running statistics wait for the loss and are left out where it is not finite: with the optimiser doing
+/// the same, a step that went wrong changes nothing.
+Graph guard_running_statistics(const Graph& graph) {
+  struct Update {
+    std::string name;
+    BatchNormUpdateRunning op;
+    Values inputs;
+  };
+  std::vector<Update> updates;
+  Graph result = Rewriter(graph).run([&](Rewriter& r, int id) -> std::optional<Values> {
+    const Node& node = r.from.node(id);
+    const auto* update = node.as<BatchNormUpdateRunning>();
+    if (!update) return std::nullopt;
+    updates.push_back({node.name, *update, r.mapped(node.inputs)});
+    return Values{};
+  });
+  for (Update& update : updates) {
+    update.op.guarded = true;
+    update.inputs.push_back(result.output("loss"));
+    result.apply(update.name, update.op, update.inputs);
+  }
+  return result;
+}
+
 }  // namespace
 
 Graph training_step(const Graph& forward, const TrainingOptions& options) {
   Graph graph = prune(fuse_batch_norm(prune(with_losses(forward, options))));
   if (options.target.gpu) graph = prune(project_attention(graph));
   if (options.target.precision == Precision::bf16) graph = prune(use_bf16(graph));
+
+  if (options.update) graph = guard_running_statistics(graph);
 
   const Values parameters = graph.sources(Source::Kind::parameter);
   const Values gradients = differentiate(graph, graph.output("loss"), parameters, Add{});
@@ -86,7 +113,8 @@ Graph training_step(const Graph& forward, const TrainingOptions& options) {
 
   Sgd sgd;
   sgd.momentum = options.momentum;
-  Values inputs = {graph.input("rate", f32({1}))};
+  sgd.guarded = true;
+  Values inputs = {graph.input("rate", f32({1})), graph.output("loss")};
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!gradients[i]) continue;
     const std::string name = graph.node(parameters[i]).name;

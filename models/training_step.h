@@ -32,7 +32,8 @@ struct TrainingOptions {
 /// `forward` (train mode) has the input "image" and the output "logits" [N,H,W,C], and perhaps "aux" of the same size.
 /// A resize that ends an output becomes part of the loss op, so full-resolution logits are never in memory. The result
 /// has the inputs "image", "label" (u8 [N,H,W]), "rate" ([1], when updating) and "counter" (with dropout), and the
-/// outputs "loss", "loss.main", "loss.aux" ([1] each), plus what the options ask for.
+/// outputs "loss", "loss.main", "loss.aux" ([1] each), plus what the options ask for. A step whose loss is NaN or
+/// infinite leaves parameters, momentum and running statistics as they are, bit for bit.
 Graph training_step(const Graph& forward, const TrainingOptions& options);
 
 /// The poly learning rate of iteration `iteration` (from 0): base * (1 - iteration / iterations)^power.
