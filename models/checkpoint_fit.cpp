@@ -56,7 +56,7 @@ ordered_json describe(const Graph& graph) {
   return nodes;
 }
 
-std::vector<std::string> tensor_differences(const ordered_json& was, const Parameters& is) {
+std::vector<std::string> tensor_differences(const Safetensors& was, const Parameters& is) {
   std::vector<std::string> result;
   std::set<std::string> known;
   for (const Parameters::Entry& entry : is.entries()) {
@@ -67,13 +67,12 @@ std::vector<std::string> tensor_differences(const ordered_json& was, const Param
       result.push_back(fmt::format("{} \"{}\": was not there, is {}", kind, entry.name, shape));
       continue;
     }
-    const std::string before = to_string(was.at(entry.name).at("shape").get<Shape>());
+    const std::string before = to_string(was.at(entry.name).shape);
     if (before != shape) result.push_back(fmt::format("{} \"{}\": was {}, is {}", kind, entry.name, before, shape));
   }
-  for (const auto& [name, tensor] : was.items()) {
+  for (const auto& [name, tensor] : was.tensors) {
     if (known.count(name) || name.find("num_batches_tracked") != std::string::npos) continue;
-    result.push_back(
-        fmt::format("tensor \"{}\": was {}, is not in the model", name, to_string(tensor.at("shape").get<Shape>())));
+    result.push_back(fmt::format("tensor \"{}\": was {}, is not in the model", name, to_string(tensor.shape)));
   }
   return result;
 }

@@ -19,9 +19,9 @@ std::vector<std::string> differences(const nlohmann::ordered_json& was, const nl
 /// A graph in a form that differences() can tell apart: node name -> "op {attributes} of inputs -> types".
 nlohmann::ordered_json describe(const Graph& graph);
 
-/// "parameter "cls.4.weight": was [21,512,1,1], is [19,512,1,1]" for every tensor of the checkpoint (a manifest's
-/// "tensors") and of the model that has no equal; counters of batch norms are passed over.
-std::vector<std::string> tensor_differences(const nlohmann::ordered_json& was, const Parameters& is);
+/// "parameter "cls.4.weight": was [21,512,1,1], is [19,512,1,1]" for every tensor of the checkpoint and of the
+/// model that has no equal; counters of batch norms are passed over.
+std::vector<std::string> tensor_differences(const Safetensors& was, const Parameters& is);
 
 /// The first few, joined: "a; b; c; and 4 more".
 std::string first_few(const std::vector<std::string>& differences);
