@@ -26,6 +26,12 @@ void App::option(const std::string& name, std::string& value, const std::string&
 void App::option(const std::string& name, std::filesystem::path& value, const std::string& help) {
   impl_->cli.add_option(name, value, help);
 }
+void App::option(const std::string& name, std::string& value, const std::string& alone, const std::string& help) {
+  const auto set = [&value, alone](const std::string& text) {
+    value = text.empty() || text == "true" ? alone : text;  // which of the two depends on CLI11's version
+  };
+  impl_->cli.add_option_function<std::string>(name, set, help)->expected(0, 1)->type_name("[TEXT]");
+}
 void App::option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least) {
   CLI::Option* option = impl_->cli.add_option(name, value, help);
   option->check([at_least](const std::string& text) {

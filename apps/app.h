@@ -43,6 +43,8 @@ class App {
   /// `name` as "--data-root", or without dashes for a positional argument. The variable's value is the default.
   void option(const std::string& name, std::string& value, const std::string& help);
   void option(const std::string& name, std::filesystem::path& value, const std::string& help);
+  /// The value may be left out, which means `alone`.
+  void option(const std::string& name, std::string& value, const std::string& alone, const std::string& help);
   void option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least = 0);
   void option(const std::string& name, double& value, const std::string& help);
   /// May be given several times, with one or several values.

@@ -51,6 +51,8 @@ void Recipe::fields(Fields& f) {
   f("workers", workers, "threads that prepare batches (the results do not depend on it)");
   f("cache_mb", cache_mb, "MiB of decoded images that are kept in memory");
   f("save_every", save_every, "iterations between saves");
+  f("keep_last", keep_last, "newest checkpoints that are kept");
+  f("save_best", save_best, "the checkpoint with the best value of this score is kept too; empty: none");
   f("base_rate", base_rate, "learning rate at the start");
   f("power", power, "of the poly schedule: base_rate * (1 - iteration/iterations)^power");
   f("momentum", momentum, "of SGD");
@@ -152,6 +154,7 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
   positive("iterations", recipe.iterations);
   positive("evaluation.batch", recipe.evaluation.batch);
   positive("save_every", recipe.save_every);
+  positive("keep_last", recipe.keep_last);
   if (recipe.workers < 0)
     throw ConfigError(fmt::format("{}.workers: found {}, want at least 0", where, recipe.workers));
   if (recipe.evaluation.scales.empty())

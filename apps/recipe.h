@@ -37,7 +37,8 @@ struct Recipe {
   nlohmann::json let = nlohmann::json::object();  // values for the model's `let`s
   std::string dataset, data_root, train_split = "train", val_split = "val";
   std::string weights;
-  int64_t batch = 16, iterations = 0, seed = 1, workers = 2, cache_mb = 1024, save_every = 1000;
+  int64_t batch = 16, iterations = 0, seed = 1, workers = 2, cache_mb = 1024, save_every = 1000, keep_last = 2;
+  std::string save_best = "mIoU_val";
   Precision precision = Precision::fp32;
   double base_rate = 0.01, power = 0.9, momentum = 0.9, weight_decay = 1e-4, head_rate_factor = 10;
   AugmentationRecipe augmentation;

@@ -46,6 +46,18 @@ bool is_score_line(const ordered_json& entry) {
   return false;
 }
 
+/// `object` with what it lacks: a checkpoint of an older program has no keys that came later.
+ordered_json filled(ordered_json object, const ordered_json& defaults) {
+  for (const auto& [key, value] : defaults.items()) {
+    if (!object.contains(key)) {
+      object[key] = value;
+    } else if (value.is_object() && object.at(key).is_object()) {
+      object[key] = filled(object.at(key), value);
+    }
+  }
+  return object;
+}
+
 /// The differences below keys that are told but not refused.
 std::vector<std::string> noted(const ordered_json& was, const ordered_json& is, const std::set<std::string>& keys) {
   std::vector<std::string> result;
@@ -107,7 +119,6 @@ std::optional<int64_t> RunCheckpoints::resume(const ResumeChoice& choice, Parame
   const std::string name = store_.manifest(found->iteration).string();
   load_weights(parameters, found->tensors, name, true);
   newest_ = found->iteration;
-  options_.say(fmt::format("going on at iteration {}, from {}", found->iteration, name));
   return found->iteration;
 }
 
@@ -115,7 +126,8 @@ void RunCheckpoints::check_fit(const Checkpoint& checkpoint, const Parameters& p
   const ordered_json is = options_.state(checkpoint.iteration);
   std::set<std::string> passed = options_.may_differ;
   passed.insert(options_.note_differences.begin(), options_.note_differences.end());
-  std::vector<std::string> differences = models::differences(checkpoint.state, is, passed);
+  const ordered_json was = filled(checkpoint.state, options_.defaults);
+  std::vector<std::string> differences = models::differences(was, is, passed);
   const std::vector<std::string> tensors = models::tensor_differences(checkpoint.tensors, parameters);
   differences.insert(differences.end(), tensors.begin(), tensors.end());
   if (!differences.empty()) {
@@ -124,7 +136,7 @@ void RunCheckpoints::check_fit(const Checkpoint& checkpoint, const Parameters& p
                     store_.manifest(checkpoint.iteration).string(), models::first_few(differences),
                     (options_.run_folder / kWeights).string()));
   }
-  const std::vector<std::string> notes = noted(checkpoint.state, is, options_.note_differences);
+  const std::vector<std::string> notes = noted(was, is, options_.note_differences);
   if (!notes.empty()) {
     options_.say(fmt::format("note: {}; the last bits may come out different", models::first_few(notes)));
   }
@@ -141,7 +153,7 @@ void RunCheckpoints::save(const Parameters& parameters, int64_t iteration,
 }
 
 void RunCheckpoints::save(const Parameters& parameters, int64_t iteration) {
-  save(parameters, iteration, {});
+  if (newest_ != iteration) save(parameters, iteration, {});
   write_safetensors(options_.run_folder / kWeights, models::to_file(parameters, iteration, false), *options_.files);
 }
 
@@ -172,14 +184,13 @@ void RunCheckpoints::add_scores(const Parameters& parameters, int64_t iteration,
       (!best || best->first == iteration ||
        (models::larger_is_better(metric) ? value->second > best->second : value->second < best->second));
   try {
-    const auto known = store_.iterations();
-    if (std::find(known.begin(), known.end(), iteration) != known.end()) {
+    if (better) {
+      write_safetensors(options_.run_folder / kBest, models::to_file(parameters, iteration, false), *options_.files);
+    }
+    if (newest_ == iteration) {
       store_.add_metrics(iteration, metrics);
     } else if (better) {
       save(parameters, iteration, metrics);
-    }
-    if (better) {
-      write_safetensors(options_.run_folder / kBest, models::to_file(parameters, iteration, false), *options_.files);
     }
   } catch (const FileError& e) {
     options_.say(

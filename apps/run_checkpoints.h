@@ -3,7 +3,7 @@
 
 #include <functional>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
@@ -37,6 +37,7 @@ class RunCheckpoints {
     /// All that a checkpoint holds beside tensors, after that many iterations. On resume it must be what was saved, but
     /// for the keys `may_differ` and what lies below them; `note_differences` of those are told.
     std::function<nlohmann::ordered_json(int64_t)> state;
+    nlohmann::ordered_json defaults;  // of keys that a checkpoint's state lacks
     std::set<std::string> may_differ, note_differences;
     /// Gets a line for whoever watches the run.
     std::function<void(const std::string&)> say;
@@ -49,7 +50,7 @@ class RunCheckpoints {
   bool holds_run() const;
 
   /// Loads what `choice` asks for into `parameters` and returns the iterations done; nothing for a new run. Says which
-  /// checkpoint it is and which ones it passed over, and why. ConfigError if it belongs to another run (the differences
+  /// ones it passed over, and why. ConfigError if it belongs to another run (the differences
   /// by name); WeightsError if there is none that is whole.
   std::optional<int64_t> resume(const ResumeChoice& choice, Parameters& parameters);
 

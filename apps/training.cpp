@@ -1,13 +1,19 @@
 #include "apps/training.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <sstream>
 
 #include "apps/evaluation.h"
+#include "apps/loss_watch.h"
 #include "apps/progress.h"
+#include "apps/run_state.h"
+#include "apps/stop_signals.h"
 #include "apps/trace.h"
 #include "data/loader.h"
 #include "engine/atomic_file.h"
@@ -21,8 +27,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr char kCheckpoint[] = "checkpoint.safetensors";
-constexpr char kWeights[] = "weights.safetensors";
+constexpr const char* kScoreNames[] = {"mIoU_val", "mAcc_val", "allAcc_val"};
 
 data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& model) {
   data::LoaderConfig config;
@@ -44,16 +49,6 @@ models::TrainingOptions step_options(const Recipe& recipe, const models::Model& 
   const double head = recipe.head_rate_factor;
   options.rate_factor = [&model, head](const std::string& name) { return model.in_backbone(name) ? 1.0 : head; };
   return options;
-}
-
-/// A new run must not overwrite what an old one trained. A folder where a run failed before its first save is free.
-void refuse_old_run(const std::filesystem::path& folder) {
-  for (const char* file : {kWeights, kCheckpoint}) {
-    if (std::filesystem::exists(folder / file)) {
-      throw ConfigError(
-          fmt::format("{}: holds a run already; go on with --resume, or name another --output", folder.string()));
-    }
-  }
 }
 
 void create_folder(const std::filesystem::path& folder) {
@@ -78,37 +73,76 @@ class Run {
               models::training_step(model_.build({layers::Mode::train, recipe.batch}),
                                     step_options(recipe, model_, device_.target())),
               parameters_, static_cast<uint64_t>(recipe.seed)),
-        loader_(dataset_, train_samples_, loader_config(recipe, model_)) {}
+        loader_(dataset_, train_samples_, loader_config(recipe, model_)),
+        checkpoints_(checkpoint_options()) {
+    const auto known = std::find(std::begin(kScoreNames), std::end(kScoreNames), recipe_.save_best);
+    if (!recipe_.save_best.empty() && known == std::end(kScoreNames)) {
+      throw ConfigError(fmt::format("save_best: found \"{}\", want one of {} (or \"\")", recipe_.save_best,
+                                    fmt::join(kScoreNames, ", ")));
+    }
+  }
 
   std::optional<data::ConfusionMatrix> run() {
-    if (!options_.resume) refuse_old_run(options_.run_folder);
     load();
     announce();
     loader_.next();  // bad data shows before anything is written
     loader_.seek(start_);
     create_folder(options_.run_folder);
     write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
-    log_.open(options_.run_folder / "metrics.jsonl", options_.resume ? std::ios::app : std::ios::trunc);
-    iterate();
-    save();
-    if (done_ < recipe_.iterations) return std::nullopt;
-    if (!scores_ && !val_samples_.empty()) score(recipe_.iterations, nullptr);
+    open_log();
+    {
+      const StopSignals signals;
+      signals_ = &signals;
+      if (start_ > 0 && score_due(start_) && !checkpoints_.has_scores(start_)) score(start_, nullptr);
+      if (!stopping_) iterate();
+      if (stopping_) stop();
+      checkpoints_.save(parameters_, done_);
+      if (done_ == recipe_.iterations && !scores_ && !val_samples_.empty()) score(done_, nullptr);
+      if (stopping_) stop();
+    }
     return scores_;
   }
 
  private:
+  RunCheckpoints::Options checkpoint_options() {
+    RunCheckpoints::Options options;
+    options.run_folder = options_.run_folder;
+    options.retention = {recipe_.keep_last, recipe_.save_best};
+    options.files = options_.files;
+    options.state = [this](int64_t iterations) {
+      return run_state(recipe_, dataset_, model_, train_samples_, device_, iterations);
+    };
+    options.defaults = {{"recipe", Recipe{}.to_json()}};
+    options.may_differ = may_change_on_resume();
+    options.note_differences = {"made_by"};
+    options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+    return options;
+  }
+
   void load() {
-    if (options_.resume) {
-      const std::filesystem::path file = options_.run_folder / kCheckpoint;
-      const Safetensors checkpoint = read_safetensors(file);
-      load_weights(parameters_, checkpoint, file.string(), true);
-      start_ = std::stoll(checkpoint.metadata.at("iterations"));
+    if (const std::optional<int64_t> done = checkpoints_.resume(options_.resume, parameters_)) {
+      start_ = *done;
       fmt::print("going on at iteration {}\n", start_);
+    } else if (checkpoints_.holds_run()) {
+      throw ConfigError(fmt::format("{}: holds a run already; go on with --resume, or name another --output",
+                                    options_.run_folder.string()));
     } else if (!recipe_.weights.empty()) {
       const LoadReport report = load_weights(parameters_, read_safetensors(recipe_.weights), recipe_.weights, false);
       fmt::print("{}: {}\n", recipe_.weights, models::describe(report));
     }
+    done_ = start_;
     loader_.seek(start_);
+  }
+
+  /// What was logged behind the checkpoint will be logged again.
+  void open_log() {
+    const std::filesystem::path file = options_.run_folder / "metrics.jsonl";
+    if (start_ > 0) {
+      std::ostringstream log;
+      log << std::ifstream(file).rdbuf();
+      write_text_atomically(file, log_until(log.str(), start_, checkpoints_.has_scores(start_)));
+    }
+    log_.open(file, start_ > 0 ? std::ios::app : std::ios::trunc);
   }
 
   void announce() {
@@ -126,7 +160,6 @@ class Run {
   }
 
   void iterate() {
-    Tensor image = step_.input("image"), label = step_.input("label"), rate = step_.input("rate");
     // A GPU is kept busy: the losses of a step are looked at when the next step is under way. Two readers, in turn.
     const int64_t behind = device_.is_cpu() ? 0 : 1;
     std::unique_ptr<kernels::Readback> loss[2], main[2];
@@ -141,8 +174,13 @@ class Run {
     const auto look_at = [&](int64_t i) {
       const float value = *static_cast<const float*>(loss[i % 2]->wait());
       const float main_value = *static_cast<const float*>(main[i % 2]->wait());
-      if (!std::isfinite(value)) stop_at_non_finite(i, value);
-      smooth = i == start_ ? value : 0.95 * smooth + 0.05 * value;
+      done_ = i + 1;
+      if (!watch_.see(value)) stop_diverged(i);
+      if (!watch_.good()) {
+        fmt::print(stderr, "warning: the loss of iteration {} is {}: that step changes nothing\n", i, value);
+        return;
+      }
+      smooth = smooth == 0 ? value : 0.95 * smooth + 0.05 * value;
       const double per_second = static_cast<double>((i - start_ + 1) * recipe_.batch) / progress.seconds();
       progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s", smooth, rate_of(i), per_second));
       if ((i + 1) % 10 == 0 || i + 1 == recipe_.iterations) {
@@ -154,17 +192,13 @@ class Run {
              {"data_wait_seconds", waited_seconds},
              {"seconds", progress.seconds()}});
       }
-      done_ = i + 1;
     };
-    done_ = start_;
+    bool save_due = false;
     for (int64_t i = start_; i < end; ++i) {
       const auto before_data = std::chrono::steady_clock::now();
       const data::Batch batch = loader_.next();
       waited_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before_data).count();
-      image.set(std::span<const float>(batch.images, static_cast<size_t>(image.type().elements())));
-      label.set(std::span<const uint8_t>(batch.labels, static_cast<size_t>(label.type().elements())));
-      rate.set(std::vector<float>{rate_of(i)});
-      if (step_.has_input("counter")) step_.input("counter").set(std::vector<int64_t>{recipe_.seed, i});
+      set_inputs(batch, i);
       if (options_.trace && i == start_) {
         run_and_print_trace(step_);
       } else {
@@ -172,35 +206,74 @@ class Run {
       }
       loss[i % 2]->request();
       main[i % 2]->request();
-      const int64_t every = recipe_.evaluation.every;
-      const bool save_now = (i + 1) % recipe_.save_every == 0 && i + 1 < recipe_.iterations;
-      const bool score_now = every > 0 && (i + 1) % every == 0 && !val_samples_.empty();
-      const int64_t looked_at = save_now || score_now || i + 1 == end ? i + 1 : i + 1 - behind;
+      save_due = save_due || ((i + 1) % recipe_.save_every == 0 && i + 1 < recipe_.iterations);
+      const bool score_now = score_due(i + 1);
+      stopping_ = any_rank(signals_->received() != 0);
+      const int64_t looked_at = save_due || score_now || stopping_ || i + 1 == end ? i + 1 : i + 1 - behind;
       while (done_ < looked_at) look_at(done_);
-      if (save_now) save();
-      if (score_now) score(done_, &progress);
+      if (save_due && watch_.good() && i + 1 < recipe_.iterations) {
+        checkpoints_.try_save(parameters_, done_, fmt::format("at iteration {}", next_save(done_)));
+        save_due = false;
+      }
+      if (score_now && watch_.good() && !stopping_) score(done_, &progress);
+      if (stopping_) return;
     }
+  }
+
+  void set_inputs(const data::Batch& batch, int64_t i) {
+    Tensor image = step_.input("image"), label = step_.input("label");
+    image.set(std::span<const float>(batch.images, static_cast<size_t>(image.type().elements())));
+    label.set(std::span<const uint8_t>(batch.labels, static_cast<size_t>(label.type().elements())));
+    step_.input("rate").set(std::vector<float>{rate_of(i)});
+    if (step_.has_input("counter")) step_.input("counter").set(std::vector<int64_t>{recipe_.seed, i});
+  }
+
+  bool score_due(int64_t done) const {
+    const int64_t every = recipe_.evaluation.every;
+    return every > 0 && done % every == 0 && !val_samples_.empty();
+  }
+
+  int64_t next_save(int64_t done) const {
+    return std::min((done / recipe_.save_every + 1) * recipe_.save_every, recipe_.iterations);
+  }
+
+  bool any_rank(bool mine) const { return options_.any_rank ? options_.any_rank(mine) : mine; }
+
+  /// A signal came: everything up to here is saved, and the program ends.
+  [[noreturn]] void stop() {
+    std::string saved = fmt::format("the newest checkpoint is of iteration {}", checkpoints_.newest());
+    if (watch_.good() && done_ != checkpoints_.newest()) {
+      checkpoints_.save(parameters_, done_);
+      saved = "saved";
+    }
+    log_.flush();
+    throw StoppedBySignal{fmt::format("stopped by {} after iteration {}, {}; --resume goes on",
+                                      signal_name(signals_->received()), done_, saved)};
   }
 
   float rate_of(int64_t i) const {
     return static_cast<float>(models::poly_rate(recipe_.base_rate, i, recipe_.iterations, recipe_.power));
   }
 
-  [[noreturn]] void stop_at_non_finite(int64_t i, float value) {
-    std::string where = "no single value is; the sum is";
+  /// The last steps changed nothing, so the step of iteration `last` can be made again to see where it goes wrong. (On
+  /// a GPU the one behind it was under way already, and has changed the parameters if its loss was finite.)
+  [[noreturn]] void stop_diverged(int64_t last) {
+    loader_.seek(last);
+    const data::Batch batch = loader_.next();
+    set_inputs(batch, last);
+    const int64_t pixels = step_.input("image").type().elements();
+    std::string where;
+    if (std::any_of(batch.images, batch.images + pixels, [](float x) { return !std::isfinite(x); })) {
+      where = "the images of the batch";
+    }
     step_.run_traced([&](const TraceEntry& entry) {
-      if (entry.non_finite_output >= 0 && where.rfind("no single", 0) == 0)
-        where = fmt::format("the first non-finite value is in {}", entry.node.name);
+      if (entry.non_finite_output >= 0 && where.empty()) where = entry.node.name;
     });
-    throw std::runtime_error(
-        fmt::format("the loss of iteration {} is {}: {}; a smaller base_rate may help", i, value, where));
-  }
-
-  void save() {
-    Safetensors weights = models::to_file(parameters_, done_, false);
-    weights.metadata["recipe"] = recipe_.to_json().dump();
-    write_safetensors(options_.run_folder / kWeights, weights);
-    write_safetensors(options_.run_folder / kCheckpoint, models::to_file(parameters_, done_, true));
+    throw TrainingDiverged(
+        fmt::format("the losses of iterations {} to {} are not finite: the first non-finite value is in {}; nothing "
+                    "was saved since; the newest checkpoint is of iteration {}; a smaller base_rate may help",
+                    last + 1 - watch_.in_a_row(), last, where.empty() ? "no tensor when the step is made again" : where,
+                    checkpoints_.newest() < 0 ? "none" : std::to_string(checkpoints_.newest())));
   }
 
   void score(int64_t iteration, Progress* progress) {
@@ -209,19 +282,41 @@ class Run {
                          recipe_.evaluation.protocol());
     }
     predictor_->refresh();
-    const data::ConfusionMatrix scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split);
+    struct Interrupted {};
+    data::ConfusionMatrix scores(dataset_.class_count());
+    try {
+      scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, {}, [&] {
+        // Ranks that score different numbers of images cannot agree here: they stop behind the next step.
+        if (!options_.any_rank && signals_->received() != 0) throw Interrupted{};
+      });
+    } catch (const Interrupted&) {
+      stopping_ = true;  // a resumed run makes it anew
+      return;
+    }
     const std::string line = fmt::format("iteration {}, {}: {}", iteration, recipe_.val_split, summary(scores));
     progress ? progress->print_line(line) : (void)fmt::print("{}\n", line);
+    const double values[] = {scores.mean_iou(), scores.mean_accuracy(), scores.pixel_accuracy()};
+    std::map<std::string, double> by_name;
+    for (size_t n = 0; n < std::size(kScoreNames); ++n) by_name[kScoreNames[n]] = values[n];
     log({{"iteration", iteration},
-         {"mIoU_val", scores.mean_iou()},
-         {"mAcc_val", scores.mean_accuracy()},
-         {"allAcc_val", scores.pixel_accuracy()},
+         {kScoreNames[0], values[0]},
+         {kScoreNames[1], values[1]},
+         {kScoreNames[2], values[2]},
          {"protocol", recipe_.evaluation.protocol().describe()}});
-    write_scores(options_.run_folder / "evaluation", dataset_, scores, recipe_.evaluation.protocol().describe());
+    try {
+      write_scores(options_.run_folder / "evaluation", dataset_, scores, recipe_.evaluation.protocol().describe());
+    } catch (const FileError& e) {
+      fmt::print(stderr, "warning: {}; training goes on\n", e.what());
+    }
+    // Last: a checkpoint without scores has its evaluation made anew when a run goes on from it.
+    checkpoints_.add_scores(parameters_, iteration, by_name);
     if (iteration == recipe_.iterations) scores_ = scores;
   }
 
-  void log(const ordered_json& entry) { log_ << entry.dump() << std::endl; }
+  void log(const ordered_json& entry) {
+    log_ << entry.dump() << std::endl;
+    log_.clear();  // a full disk costs a line, not all that follow
+  }
 
   Recipe recipe_;
   TrainingOptions options_;
@@ -234,6 +329,10 @@ class Run {
   data::Loader loader_;
   std::optional<models::Predictor> predictor_;
   std::optional<data::ConfusionMatrix> scores_;  // of the last iteration
+  RunCheckpoints checkpoints_;
+  LossWatch watch_;
+  const StopSignals* signals_ = nullptr;  // while steps are made
+  bool stopping_ = false;
   std::ofstream log_;
   int64_t start_ = 0, done_ = 0;
 };
