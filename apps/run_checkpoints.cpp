@@ -127,9 +127,14 @@ void RunCheckpoints::check_fit(const Checkpoint& checkpoint, const Parameters& p
   std::set<std::string> passed = options_.may_differ;
   passed.insert(options_.note_differences.begin(), options_.note_differences.end());
   const ordered_json was = filled(checkpoint.state, options_.defaults);
-  std::vector<std::string> differences = models::differences(was, is, passed);
-  const std::vector<std::string> tensors = models::tensor_differences(checkpoint.tensors, parameters);
-  differences.insert(differences.end(), tensors.begin(), tensors.end());
+  // A change of the recipe says more than what it does to tensors, and those more than all the nodes that follow.
+  std::vector<std::string> differences, of_graph;
+  for (const std::string& difference : models::differences(was, is, passed)) {
+    (difference.rfind("graph.", 0) == 0 ? of_graph : differences).push_back(difference);
+  }
+  const std::vector<std::string> of_tensors = models::tensor_differences(checkpoint.tensors, parameters);
+  differences.insert(differences.end(), of_tensors.begin(), of_tensors.end());
+  differences.insert(differences.end(), of_graph.begin(), of_graph.end());
   if (!differences.empty()) {
     throw ConfigError(
         fmt::format("{}: is of another run: {}; a new run (--output) can start from these weights (--weights {})",

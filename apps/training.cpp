@@ -266,6 +266,11 @@ class Run {
     if (std::any_of(batch.images, batch.images + pixels, [](float x) { return !std::isfinite(x); })) {
       where = "the images of the batch";
     }
+    for (const Parameters::Entry& entry : parameters_.entries()) {
+      const std::vector<float> values = entry.tensor.get<float>();
+      const bool good = std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+      if (!good && where.empty()) where = entry.name;
+    }
     step_.run_traced([&](const TraceEntry& entry) {
       if (entry.non_finite_output >= 0 && where.empty()) where = entry.node.name;
     });

@@ -41,6 +41,7 @@ std::vector<std::string> differences(const ordered_json& was, const ordered_json
 ordered_json describe(const Graph& graph) {
   ordered_json nodes = ordered_json::object();
   for (const Node& node : graph.nodes()) {
+    if (node.is(Source::Kind::parameter) || node.is(Source::Kind::state)) continue;
     std::vector<std::string> inputs, types;
     for (Value v : node.inputs) inputs.push_back(v ? fmt::format("{}:{}", graph.node(v).name, v.output) : "none");
     for (const Type& type : node.outputs) types.push_back(to_string(type));

@@ -16,7 +16,8 @@ namespace psanet::models {
 std::vector<std::string> differences(const nlohmann::ordered_json& was, const nlohmann::ordered_json& is,
                                      const std::set<std::string>& may_differ = {});
 
-/// A graph in a form that differences() can tell apart: node name -> "op {attributes} of inputs -> types".
+/// A graph in a form that differences() can tell apart: node name -> "op {attributes} of inputs -> types". Parameters
+/// and states are left to tensor_differences().
 nlohmann::ordered_json describe(const Graph& graph);
 
 /// "parameter "cls.4.weight": was [21,512,1,1], is [19,512,1,1]" for every tensor of the checkpoint and of the
