@@ -46,6 +46,8 @@ int StopSignals::received() const {
 
 std::string signal_name(int signal) {
   switch (signal) {
+    case 0:
+      return "a signal to another rank";
     case SIGTERM:
       return "SIGTERM";
     case SIGINT:

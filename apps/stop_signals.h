@@ -28,7 +28,7 @@ class StopSignals {
   struct sigaction before_[3];
 };
 
-/// "SIGTERM"
+/// "SIGTERM"; of 0 (none here): "a signal to another rank"
 std::string signal_name(int signal);
 
 }  // namespace psanet::apps

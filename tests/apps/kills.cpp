@@ -127,6 +127,61 @@ TEST_CASE("a signal: the step is finished and saved and the exit code is 75 and 
   }
 }
 
+TEST_CASE("ranks stop together: one that got no signal stops behind the same step") {
+  const TinyRun tiny;
+  const ProgramResult result = run_program(
+      "training_with_faults", tiny.arguments("run", {"--set", "save_every=100", "--other-rank-stops", "7"}));
+  INFO("it said: " << result.out << result.err);
+  CHECK(result.exit_code == 75);
+  CHECK(result.out.find("stopped by a signal to another rank after iteration 7, saved") != std::string::npos);
+  CHECK(newest_of(tiny.folder("run")) == 7);
+}
+
+TEST_CASE("a signal in an evaluation ends it and the resumed run makes it anew") {
+  const TinyRun tiny;
+  const std::vector<std::string> settings = {"--set", "val_split=val", "evaluation.every=20",
+                                             "evaluation.scales=[6,6,6]", "evaluation.batch=8"};
+  run_well("psanet-train", tiny.arguments("whole", settings));
+  Running run("psanet-train", tiny.arguments("run", settings));
+  while (!fs::exists(manifest_of(tiny.folder("run"), 20)) && !run.has_said("mIoU")) usleep(200);
+  run.send(SIGTERM);
+  const ProgramResult result = run.wait();
+  INFO("it said: " << result.out << result.err);
+  CHECK(result.exit_code == 75);
+  CHECK(newest_of(tiny.folder("run")) >= 20);
+  std::vector<std::string> more = settings;
+  more.push_back("--resume");
+  run_well("psanet-train", tiny.arguments("run", more));
+  for (int64_t i : {20, 40}) {
+    const auto scores = [&](const char* name) {
+      return models::read_checkpoint(manifest_of(tiny.folder(name), i)).metrics;
+    };
+    CHECK(scores("run").size() == 3);
+    CHECK(scores("run") == scores("whole"));
+  }
+  CHECK(same_tensors(manifest_of(tiny.folder("run"), 40), manifest_of(tiny.folder("whole"), 40)));
+}
+
+TEST_CASE("two ranks: 2k iterations equal k and resume and k bit for bit") {
+  if (run_program("psanet-train", {"--help"}).out.find("--ranks") == std::string::npos) {
+    WARN("SKIPPED: psanet-train has no --ranks");
+    return;
+  }
+  const TinyRun tiny;
+  const std::vector<std::string> two = {"--ranks", "2"}, half = {"--ranks", "2", "--stop-after", "20"},
+                                 on = {"--ranks", "2", "--resume"};
+  run_well("psanet-train", tiny.arguments("whole", two));
+  run_well("psanet-train", tiny.arguments("halves", half));
+  run_well("psanet-train", tiny.arguments("halves", on));
+  for (int64_t i : {20, 21, 40}) {
+    CHECK(same_tensors(manifest_of(tiny.folder("halves"), i), manifest_of(tiny.folder("whole"), i)));
+  }
+}
+
+TEST_CASE("help names the exit code of a stopped run") {
+  CHECK(run_well("psanet-train", {"--help"}).out.find("75 stopped by a signal") != std::string::npos);
+}
+
 TEST_CASE("a second signal ends a run at once") {
   const TinyRun tiny;
   // A step of seconds: the first signal waits for it, the second does not.

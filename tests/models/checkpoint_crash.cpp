@@ -67,6 +67,26 @@ TEST_CASE("checkpoint: power cut after any operation of a save leaves the old or
   CHECK(states > 200);
 }
 
+TEST_CASE("checkpoint: power cut while metrics are added leaves the checkpoint whole with or without them") {
+  const TemporaryFolder folder;
+  const fs::path root = folder / "disk", copy = folder / "copy";
+  fs::create_directory(root);
+  CheckpointStore(root / "c", {}).save(made_up_checkpoint(10));
+  const DiskState disk = read_disk(root);
+  RecordingFiles files;
+  CheckpointStore(root / "c", {}, files).add_metrics(10, {{"mIoU_val", 0.5}});
+  models::Checkpoint scored = made_up_checkpoint(10);
+  scored.metrics = {{"mIoU_val", 0.5}};
+  for (size_t count = 0; count <= files.operations.size(); ++count) {
+    for (const DiskState& state : states_after_power_cut(disk, files.operations, count)) {
+      write_disk(state, root, copy);
+      const auto found = CheckpointStore(copy / "c", {}).newest([](const std::string& why) { FAIL(why); });
+      REQUIRE(found);
+      REQUIRE((same(*found, scored) || (count < files.operations.size() && same(*found, made_up_checkpoint(10)))));
+    }
+  }
+}
+
 /// The test above can fail: a manifest that is written without syncing anything.
 TEST_CASE("checkpoint: the simulated power cut finds a save that syncs nothing") {
   const TemporaryFolder folder;
