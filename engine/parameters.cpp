@@ -125,6 +125,7 @@ LoadReport load_weights(Parameters& parameters, const Safetensors& file, const s
   LoadReport report;
   std::set<std::string> known;
   for (const Parameters::Entry& entry : parameters.entries()) {
+    if (!Parameters::in_files(entry)) continue;
     known.insert(entry.name);
     auto it = by_name.find(entry.name);
     if (it != by_name.end()) {

@@ -61,6 +61,7 @@ std::vector<std::string> tensor_differences(const Safetensors& was, const Parame
   std::vector<std::string> result;
   std::set<std::string> known;
   for (const Parameters::Entry& entry : is.entries()) {
+    if (!Parameters::in_files(entry)) continue;
     known.insert(entry.name);
     const char* kind = entry.source.kind == Source::Kind::parameter ? "parameter" : "state";
     const std::string shape = to_string(Parameters::file_shape(entry));

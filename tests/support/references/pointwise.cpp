@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "layers/accumulate.h"
 #include "layers/arithmetic.h"
 #include "layers/cast.h"
 #include "layers/dropout2d.h"
@@ -130,6 +131,22 @@ HostTensors dropout_factors(const Op& op, const HostTensors& in) {
     factors.at(i) = kept ? 1 / (1 - dropout.probability) : 0;
   }
   return {factors};
+}
+
+HostTensors accumulate(const Op&, const HostTensors& in) {
+  HostTensors updated;
+  for (size_t t = 0; t < in.size(); t += 2) {
+    HostTensor sum = in[t + 1];
+    for (int64_t i = 0; i < sum.type.elements(); ++i) sum.at(i) += in[t].at(i);
+    updated.push_back(sum);
+  }
+  return updated;
+}
+
+HostTensors clear(const Op&, const HostTensors& in) {
+  HostTensors updated = in;
+  for (HostTensor& tensor : updated) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
+  return updated;
 }
 
 HostTensors sgd(const Op& op, const HostTensors& in) {
