@@ -30,6 +30,7 @@ ordered_json run_state(const Recipe& recipe, const data::Dataset& dataset, const
                        const std::vector<data::Sample>& train_samples, const Device& device, int64_t iterations) {
   ordered_json classes = ordered_json::array();
   for (const data::ClassInfo& c : dataset.classes) classes.push_back(c.name);
+  const int64_t done = iterations * recipe.accumulate;
   const int64_t batches = std::max<int64_t>(static_cast<int64_t>(train_samples.size()) / recipe.batch, 1);
   return {{"recipe", recipe.to_json()},
           {"dataset",
@@ -40,9 +41,9 @@ ordered_json run_state(const Recipe& recipe, const data::Dataset& dataset, const
           {"graph", models::describe(model.build({layers::Mode::train, recipe.batch}))},
           {"counters",
            {{"seed", recipe.seed},
-            {"dropout_step", iterations},
-            {"loader_epoch", iterations / batches},
-            {"loader_batch_of_epoch", iterations % batches}}},
+            {"dropout_step", done},
+            {"loader_epoch", done / batches},
+            {"loader_batch_of_epoch", done % batches}}},
           {"made_by",
            {{"psanet", PSANET_VERSION}, {"device", device.describe()}, {"precision", name(device.precision())}}}};
 }
