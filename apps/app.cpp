@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <new>
 
+#include "apps/loss_watch.h"
+#include "apps/stop_signals.h"
 #include "data/error.h"
 #include "data/nearest_name.h"
 #include "engine/error.h"
@@ -40,6 +42,12 @@ void App::option(const std::string& name, std::string& value, const std::string&
 }
 void App::option(const std::string& name, std::filesystem::path& value, const std::string& help) {
   impl_->cli.add_option(name, value, help);
+}
+void App::option(const std::string& name, std::string& value, const std::string& alone, const std::string& help) {
+  const auto set = [&value, alone](const std::string& text) {
+    value = text.empty() || text == "true" ? alone : text;  // which of the two depends on CLI11's version
+  };
+  impl_->cli.add_option_function<std::string>(name, set, help)->expected(0, 1)->type_name("[TEXT]");
 }
 void App::option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least) {
   CLI::Option* option = impl_->cli.add_option(name, value, help);
@@ -95,8 +103,8 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   const auto finish = [](CLI::App& part) {
     part.footer(
         "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device "
-        "or "
-        "memory.\n"
+        "or memory, 6 a file cannot be written, 7 the loss is not finite, 75 stopped by a signal with everything saved "
+        "(go on with --resume).\n"
         "Documentation: README.md and docs/.");
     part.get_formatter()->column_width(34);
   };
@@ -141,6 +149,13 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
     return fail(app, e.what(), kWeights);
   } catch (const DeviceError& e) {
     return fail(app, e.what(), kDevice);
+  } catch (const FileError& e) {
+    return fail(app, e.what(), kFiles);
+  } catch (const TrainingDiverged& e) {
+    return fail(app, e.what(), kDiverged);
+  } catch (const StoppedBySignal& stop) {
+    fmt::print("{}\n", stop.message);
+    return kStopped;
   } catch (const std::bad_alloc&) {
     return fail(app, "out of memory; use a smaller crop or batch", kDevice);
   } catch (const std::exception& e) {

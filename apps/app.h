@@ -12,7 +12,17 @@
 namespace psanet::apps {
 
 /// Exit codes, printed by every --help.
-enum ExitCode : int { kOk = 0, kInternal = 1, kUsage = 2, kData = 3, kWeights = 4, kDevice = 5 };
+enum ExitCode : int {
+  kOk = 0,
+  kInternal = 1,
+  kUsage = 2,
+  kData = 3,
+  kWeights = 4,
+  kDevice = 5,
+  kFiles = 6,
+  kDiverged = 7,
+  kStopped = 75
+};
 
 /// Where a program computes, and in what.
 struct DeviceChoice {
@@ -33,6 +43,8 @@ class App {
   /// `name` as "--data-root", or without dashes for a positional argument. The variable's value is the default.
   void option(const std::string& name, std::string& value, const std::string& help);
   void option(const std::string& name, std::filesystem::path& value, const std::string& help);
+  /// The value may be left out, which means `alone`.
+  void option(const std::string& name, std::string& value, const std::string& alone, const std::string& help);
   void option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least = 0);
   void option(const std::string& name, double& value, const std::string& help);
   /// May be given several times, with one or several values.

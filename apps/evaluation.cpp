@@ -12,11 +12,13 @@ namespace psanet::apps {
 
 data::ConfusionMatrix evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                                const std::vector<data::Sample>& samples, const std::string& title,
-                               const std::filesystem::path& prediction_folder) {
+                               const std::filesystem::path& prediction_folder,
+                               const std::function<void()>& before_each) {
   data::ConfusionMatrix scores(dataset.class_count());
   if (!prediction_folder.empty()) std::filesystem::create_directories(prediction_folder);
   Progress progress(title, static_cast<int64_t>(samples.size()));
   for (size_t i = 0; i < samples.size(); ++i) {
+    if (before_each) before_each();
     const data::LabelledImage sample = data::load_sample(dataset, samples[i]);
     const data::FloatImage image(sample.image);
     data::LabelMap prediction(image.height, image.width);

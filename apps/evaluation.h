@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "data/dataset.h"
 #include "data/metrics.h"
@@ -11,10 +12,12 @@
 namespace psanet::apps {
 
 /// Confusion counts of the predictor on all samples, with a progress bar named `title`. Label maps go to
-/// `prediction_folder` (one indexed PNG an image) unless it is empty.
+/// `prediction_folder` (one indexed PNG an image) unless it is empty. `before_each`, if any, is called before every
+/// image; what it throws ends the evaluation.
 data::ConfusionMatrix evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                                const std::vector<data::Sample>& samples, const std::string& title,
-                               const std::filesystem::path& prediction_folder = {});
+                               const std::filesystem::path& prediction_folder = {},
+                               const std::function<void()>& before_each = {});
 
 /// "mIoU 43.21  mAcc 53.40  pixel accuracy 80.01 (%)"
 std::string summary(const data::ConfusionMatrix& scores);

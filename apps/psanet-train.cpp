@@ -3,27 +3,41 @@
 
 #include "apps/app.h"
 #include "apps/training.h"
+#include "engine/error.h"
 
 int main(int argc, char** argv) {
   using namespace psanet;
   apps::App app("psanet-train",
                 "Trains a network by a recipe (apps/recipes) and leaves weights, scores and a log in a run folder.");
-  std::string name, data_root, weights;
+  std::string name, data_root, weights, resume;
+  bool deterministic = true, keys = false;
   std::vector<std::string> overrides;
   apps::TrainingOptions options;
   app.option("recipe", name, "recipe file, the name of one of ours, or the folder of a run to repeat or resume");
-  app.require("recipe");
   app.option("--output", options.run_folder, "run folder (default: runs/<recipe>)");
   app.option("--data-root", data_root, "folder of the dataset");
   app.option("--weights", weights, "safetensors file to start from");
-  app.option("--set", overrides, "overrides: key=value, as batch=4 let.crop_h=113 augmentation.scale_min=1");
-  app.flag("--resume", options.resume, "goes on where the run in the output folder stopped");
+  app.option("--set", overrides,
+             "overrides: key=value, as batch=4 let.crop_h=113 augmentation.scale_min=1; --keys lists the keys");
+  app.flag("--keys", keys, "prints every key of a recipe with its default and meaning (docs/training.md), and ends");
+  app.option("--resume", resume, "newest",
+             "goes on from the newest whole checkpoint of the output folder; auto: if there is any, else from the "
+             "start; N: from that of iteration N");
   app.option("--stop-after", options.stop_after, "saves and stops after this many iterations; --resume goes on");
   app.flag("--trace", options.trace, "prints the first step node by node: times, shapes, the first non-finite value");
+  app.flag("--deterministic", deterministic,
+           "two runs give the same bits: always so, on processors (with the same --threads) and on GPUs of one kind; "
+           "there is nothing faster to turn on instead");
   app.add_device();
   return app.run(argc, argv, [&] {
+    if (keys) {
+      fmt::print("{}", apps::document_recipe());
+      return;
+    }
+    if (name.empty()) throw ConfigError("recipe is missing: a file, the name of one of ours, or the folder of a run");
     if (!data_root.empty()) overrides.push_back("data_root=\"" + data_root + "\"");
     if (!weights.empty()) overrides.push_back("weights=\"" + weights + "\"");
+    options.resume = apps::ResumeChoice::parse(resume);
     std::filesystem::path file(name);
     if (std::filesystem::is_directory(file)) {
       if (options.resume && options.run_folder.empty()) options.run_folder = file;

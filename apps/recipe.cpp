@@ -21,7 +21,7 @@ void AugmentationRecipe::fields(Fields& f) {
 }
 
 void EvaluationRecipe::fields(Fields& f) {
-  f("every", every, "iterations between evaluations on the validation split; 0: only at the end");
+  f("every", every, "updates between evaluations on the validation split; 0: only at the end");
   f("batch", batch, "windows that go through the network at a time");
   f("base_size", base_size, "long side of the image at scale 1, pixels; 0: as the image");
   f("scales", scales, "scales whose probabilities are averaged");
@@ -45,18 +45,30 @@ void Recipe::fields(Fields& f) {
   f("train_split", train_split, "split to train on");
   f("val_split", val_split, "split to evaluate on; empty: no evaluation");
   f("weights", weights, "safetensors file to start from; empty: from scratch");
-  f("batch", batch, "images of one step");
-  f("iterations", iterations, "steps");
+  f("drop_classifier", drop_classifier, "the last layers of the heads start anew although `weights` has them");
+  f("batch", batch, "images that go through the network at a time");
+  f("accumulate", accumulate,
+    "batches of one update: their gradients are summed and divided by the valid pixels of all of them");
+  f("iterations", iterations, "updates of the whole run; either this or epochs");
+  f("epochs", epochs, "passes over the training images: epochs * (images // (batch * accumulate)) updates");
   f("precision", precision, "of activations and convolutions: fp32, tf32 or bf16 (the last two on GPUs)");
   f("seed", seed, "of initial values, order, augmentation and dropout");
   f("workers", workers, "threads that prepare batches (the results do not depend on it)");
   f("cache_mb", cache_mb, "MiB of decoded images that are kept in memory");
-  f("save_every", save_every, "iterations between saves");
+  f("save_every", save_every, "updates between saves");
+  f("keep_last", keep_last, "newest checkpoints that are kept");
+  f("save_best", save_best, "the checkpoint with the best value of this score is kept too; empty: none");
   f("base_rate", base_rate, "learning rate at the start");
   f("power", power, "of the poly schedule: base_rate * (1 - iteration/iterations)^power");
   f("momentum", momentum, "of SGD");
   f("weight_decay", weight_decay, "of SGD, on every parameter");
+  f("batch_norm_decay_factor", batch_norm_decay_factor, "factor on the decay of batch norm's parameters; Caffe: 0");
   f("head_rate_factor", head_rate_factor, "factor on the rate of everything that is not backbone");
+  f("classifier_bias_rate_factor", classifier_bias_rate_factor,
+    "factor on the rate of the biases of the last layers; null: as the rest of the heads; Caffe: 20");
+  f("classifier_bias_decay_factor", classifier_bias_decay_factor, "factor on the decay of those biases");
+  f("loss_at_scores", loss_at_scores,
+    "the loss at the resolution of the network's map (1/8) against the nearest labels, as Caffe has it");
   f("augmentation", augmentation, "of training images");
   f("evaluation", evaluation, "the test protocol");
 }
@@ -66,6 +78,16 @@ ordered_json Recipe::to_json() const {
   ordered_json object = write_fields([&](Fields& f) { copy.fields(f); });
   object["let"] = let;
   return object;
+}
+
+int64_t Recipe::updates(int64_t train_samples) const {
+  if (epochs == 0) return iterations;
+  const int64_t of_epoch = train_samples / (batch * accumulate);
+  if (of_epoch == 0) {
+    throw ConfigError(fmt::format("batch: {} x accumulate {} is more than the {} training images of an epoch", batch,
+                                  accumulate, train_samples));
+  }
+  return epochs * of_epoch;
 }
 
 data::AugmentConfig Recipe::augment_config(const models::Model& m) const {
@@ -128,13 +150,61 @@ void apply_override(json& document, const std::string& assignment) {
   (*at)[key] = std::move(value);
 }
 
+/// "model" without folder, extension and numbers: "models/psanet50_collect.json" begins with its family, "psanet".
+bool is_of_family(const std::string& model, const std::string& family) {
+  return std::filesystem::path(model).stem().string().rfind(family, 0) == 0;
+}
+
+/// "let_for": {"pspnet": {"crop_h": 473}} holds values of `let`s for models whose names begin so. Those of this model
+/// go into "let"; of several the longest name counts.
+void choose_lets(json& document, const std::string& where) {
+  const auto all = document.find("let_for");
+  if (all == document.end()) return;
+  const std::string model = document.value("model", json("")).is_string() ? document.value("model", "") : "";
+  std::string chosen;
+  bool found = false;
+  if (!all->is_object()) throw ConfigError(fmt::format("{}.let_for: want an object {{...}}", where));
+  for (const auto& [family, lets] : all->items()) {
+    if (!lets.is_object()) throw ConfigError(fmt::format("{}.let_for.{}: want an object {{...}}", where, family));
+    if (is_of_family(model, family) && (!found || family.size() > chosen.size())) {
+      chosen = family;
+      found = true;
+    }
+  }
+  const json lets = found ? (*all)[chosen] : json::object();
+  document.erase("let_for");
+  if (document.contains("let") && document["let"].is_object()) {
+    document["let"].update(lets);
+  } else if (!document.contains("let") && !lets.empty()) {
+    document["let"] = lets;
+  }
+}
+
+bool sets(const std::string& assignment, const std::string& key) {
+  return assignment.rfind(key, 0) == 0;
+}
+
+void apply_overrides(json& document, const std::vector<std::string>& overrides, const std::string& where) {
+  for (const std::string& assignment : overrides) {
+    if (sets(assignment, "iterations=")) document.erase("epochs");
+    if (sets(assignment, "epochs=")) document.erase("iterations");
+  }
+  for (const std::string& assignment : overrides) {
+    if (!sets(assignment, "let.")) apply_override(document, assignment);
+  }
+  choose_lets(document, where);
+  for (const std::string& assignment : overrides) {
+    if (sets(assignment, "let.")) apply_override(document, assignment);
+  }
+}
+
 }  // namespace
 
 Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   json document = parse_file(file);
   const std::string where = file.filename().string();
   if (!document.is_object()) throw ConfigError(fmt::format("{}: want an object {{...}}", where));
-  for (const std::string& assignment : overrides) apply_override(document, assignment);
+  apply_overrides(document, overrides, where);
 
   Recipe recipe;
   if (auto it = document.find("let"); it != document.end()) {
@@ -153,9 +223,19 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
   named("model", recipe.model);
   named("dataset", recipe.dataset);
   positive("batch", recipe.batch);
-  positive("iterations", recipe.iterations);
+  positive("accumulate", recipe.accumulate);
+  if (recipe.iterations != 0 && recipe.epochs != 0) {
+    throw ConfigError(fmt::format("{}: found iterations {} and epochs {}, want one of the two", where,
+                                  recipe.iterations, recipe.epochs));
+  }
+  if (recipe.epochs == 0) {
+    positive("iterations", recipe.iterations);
+  } else {
+    positive("epochs", recipe.epochs);
+  }
   positive("evaluation.batch", recipe.evaluation.batch);
   positive("save_every", recipe.save_every);
+  positive("keep_last", recipe.keep_last);
   if (recipe.workers < 0)
     throw ConfigError(fmt::format("{}.workers: found {}, want at least 0", where, recipe.workers));
   if (recipe.evaluation.scales.empty())
@@ -176,6 +256,13 @@ models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& datas
   }
   settings["classes"] = classes;
   return models::read_model(recipe.model, settings);
+}
+
+std::string document_recipe() {
+  return document_struct(Recipe{}) +
+         "| `let` | object | {} | values of the model's `let`s, as crop_h and crop_w |\n"
+         "| `let_for` | object | {} | by the first letters of a model's name, values of `let`s for such models: "
+         "{\"pspnet\": {\"crop_h\": 473}} |\n";
 }
 
 }  // namespace psanet::apps

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,15 +39,23 @@ struct Recipe {
   nlohmann::json let = nlohmann::json::object();  // values for the model's `let`s
   std::string dataset, data_root, train_split = "train", val_split = "val";
   std::string weights;
-  int64_t batch = 16, iterations = 0, seed = 1, workers = 2, cache_mb = 1024, save_every = 1000;
+  bool drop_classifier = false;
+  int64_t batch = 16, accumulate = 1, iterations = 0, epochs = 0, seed = 1, workers = 2, cache_mb = 1024,
+          save_every = 1000, keep_last = 2;
+  std::string save_best = "mIoU_val";
   Precision precision = Precision::fp32;
   double base_rate = 0.01, power = 0.9, momentum = 0.9, weight_decay = 1e-4, head_rate_factor = 10;
+  double batch_norm_decay_factor = 1, classifier_bias_decay_factor = 1;
+  std::optional<double> classifier_bias_rate_factor;
+  bool loss_at_scores = false;
   AugmentationRecipe augmentation;
   EvaluationRecipe evaluation;
 
   void fields(Fields& f);  // all but `let`
 
   nlohmann::ordered_json to_json() const;
+  /// Updates of the whole run: `iterations`, or as many as `epochs` take; ConfigError if they are none.
+  int64_t updates(int64_t train_samples) const;
   data::AugmentConfig augment_config(const models::Model& m) const;
 };
 
@@ -54,8 +63,12 @@ struct Recipe {
 std::filesystem::path find_recipe(const std::string& name);
 
 /// Reads a recipe file and applies overrides "key=value" ("batch=4", "let.crop_h=113", "augmentation.scale_min=1").
-/// ConfigError names the file and the key.
+/// An override of iterations takes the place of the file's epochs, and the other way round. Values under "let_for" of
+/// the model's family go into `let`, under those of "let." overrides. ConfigError names the file and the key.
 Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// Markdown: every key of a recipe (docs/training.md is made of it).
+std::string document_recipe();
 
 /// The recipe's model for a dataset: `classes` is the dataset's (ConfigError if the recipe says otherwise).
 models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& dataset);

@@ -1,17 +1,26 @@
 #include "apps/training.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <sstream>
 
 #include "apps/evaluation.h"
+#include "apps/loss_watch.h"
 #include "apps/progress.h"
+#include "apps/run_state.h"
+#include "apps/stop_signals.h"
 #include "apps/trace.h"
+#include "data/label_subsampling.h"
 #include "data/loader.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
+#include "models/parameter_groups.h"
+#include "models/pretrained.h"
 #include "models/training_step.h"
 #include "models/weights_file.h"
 
@@ -21,8 +30,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr char kCheckpoint[] = "checkpoint.safetensors";
-constexpr char kWeights[] = "weights.safetensors";
+constexpr const char* kScoreNames[] = {"mIoU_val", "mAcc_val", "allAcc_val"};
 
 data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& model) {
   data::LoaderConfig config;
@@ -34,26 +42,31 @@ data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& mode
   return config;
 }
 
-models::TrainingOptions step_options(const Recipe& recipe, const models::Model& model, Target target) {
+models::TrainingOptions step_options(const Recipe& recipe, const models::Model& model, const Graph& forward,
+                                     Target target) {
   models::TrainingOptions options;
   options.target = target;
   options.aux_weight = model.aux_weight;
   options.ignore = data::kIgnore;
   options.momentum = recipe.momentum;
   options.weight_decay = recipe.weight_decay;
-  const double head = recipe.head_rate_factor;
-  options.rate_factor = [&model, head](const std::string& name) { return model.in_backbone(name) ? 1.0 : head; };
+  options.accumulate = recipe.accumulate > 1;
+  options.loss_at_scores = recipe.loss_at_scores;
+  const models::ParameterGroups groups = models::parameter_groups(forward);
+  const auto classifier_bias = [groups](const std::string& name) {
+    return groups.classifier.count(name) > 0 && name.size() > 5 && name.compare(name.size() - 5, 5, ".bias") == 0;
+  };
+  const double head = recipe.head_rate_factor, bias = recipe.classifier_bias_rate_factor.value_or(head);
+  options.rate_factor = [&model, head, bias, classifier_bias](const std::string& name) {
+    if (classifier_bias(name)) return bias;
+    return model.in_backbone(name) ? 1.0 : head;
+  };
+  const double norm_decay = recipe.batch_norm_decay_factor, bias_decay = recipe.classifier_bias_decay_factor;
+  options.decay_factor = [groups, norm_decay, bias_decay, classifier_bias](const std::string& name) {
+    if (classifier_bias(name)) return bias_decay;
+    return groups.batch_norm.count(name) > 0 ? norm_decay : 1.0;
+  };
   return options;
-}
-
-/// A new run must not overwrite what an old one trained. A folder where a run failed before its first save is free.
-void refuse_old_run(const std::filesystem::path& folder) {
-  for (const char* file : {kWeights, kCheckpoint}) {
-    if (std::filesystem::exists(folder / file)) {
-      throw ConfigError(
-          fmt::format("{}: holds a run already; go on with --resume, or name another --output", folder.string()));
-    }
-  }
 }
 
 void create_folder(const std::filesystem::path& folder) {
@@ -72,43 +85,92 @@ class Run {
         train_samples_(data::read_list(dataset_, recipe.data_root, recipe.train_split)),
         val_samples_(recipe.val_split.empty() ? std::vector<data::Sample>{}
                                               : data::read_list(dataset_, recipe.data_root, recipe.val_split)),
+        iterations_(recipe.updates(static_cast<int64_t>(train_samples_.size()))),
         device_(options.device.open()),
         parameters_(device_),
-        step_(device_,
-              models::training_step(model_.build({layers::Mode::train, recipe.batch}),
-                                    step_options(recipe, model_, device_.target())),
-              parameters_, static_cast<uint64_t>(recipe.seed)),
-        loader_(dataset_, train_samples_, loader_config(recipe, model_)) {}
+        forward_(model_.build({layers::Mode::train, recipe.batch})),
+        step_options_(step_options(recipe, model_, forward_, device_.target())),
+        step_(device_, models::training_step(forward_, step_options_), parameters_, static_cast<uint64_t>(recipe.seed)),
+        loader_(dataset_, train_samples_, loader_config(recipe, model_)),
+        checkpoints_(checkpoint_options()) {
+    if (recipe_.accumulate > 1) {
+      update_.emplace(device_, models::accumulated_update(step_.graph(), step_options_), parameters_);
+    }
+    const auto known = std::find(std::begin(kScoreNames), std::end(kScoreNames), recipe_.save_best);
+    if (!recipe_.save_best.empty() && known == std::end(kScoreNames)) {
+      throw ConfigError(fmt::format("save_best: found \"{}\", want one of {} (or \"\")", recipe_.save_best,
+                                    fmt::join(kScoreNames, ", ")));
+    }
+  }
 
   std::optional<data::ConfusionMatrix> run() {
-    if (!options_.resume) refuse_old_run(options_.run_folder);
     load();
     announce();
     loader_.next();  // bad data shows before anything is written
-    loader_.seek(start_);
+    loader_.seek(start_ * recipe_.accumulate);
     create_folder(options_.run_folder);
     write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
-    log_.open(options_.run_folder / "metrics.jsonl", options_.resume ? std::ios::app : std::ios::trunc);
-    iterate();
-    save();
-    if (done_ < recipe_.iterations) return std::nullopt;
-    if (!scores_ && !val_samples_.empty()) score(recipe_.iterations, nullptr);
+    open_log();
+    {
+      const StopSignals signals;
+      signals_ = &signals;
+      if (start_ > 0 && score_due(start_) && !checkpoints_.has_scores(start_)) score(start_, nullptr);
+      if (!stopping_) iterate();
+      if (stopping_) stop();
+      checkpoints_.save(parameters_, done_);
+      if (done_ == iterations_ && !scores_ && !val_samples_.empty()) score(done_, nullptr);
+      if (stopping_) stop();
+    }
     return scores_;
   }
 
  private:
+  RunCheckpoints::Options checkpoint_options() {
+    RunCheckpoints::Options options;
+    options.run_folder = options_.run_folder;
+    options.retention = {recipe_.keep_last, recipe_.save_best};
+    options.files = options_.files;
+    options.state = [this](int64_t iterations) {
+      return run_state(recipe_, dataset_, model_, train_samples_, device_, iterations);
+    };
+    options.defaults = {{"recipe", Recipe{}.to_json()}};
+    options.may_differ = may_change_on_resume();
+    options.note_differences = {"made_by"};
+    options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+    return options;
+  }
+
   void load() {
-    if (options_.resume) {
-      const std::filesystem::path file = options_.run_folder / kCheckpoint;
-      const Safetensors checkpoint = read_safetensors(file);
-      load_weights(parameters_, checkpoint, file.string(), true);
-      start_ = std::stoll(checkpoint.metadata.at("iterations"));
+    if (const std::optional<int64_t> done = checkpoints_.resume(options_.resume, parameters_)) {
+      start_ = *done;
       fmt::print("going on at iteration {}\n", start_);
+    } else if (checkpoints_.holds_run()) {
+      throw ConfigError(fmt::format("{}: holds a run already; go on with --resume, or name another --output",
+                                    options_.run_folder.string()));
+    } else if (recipe_.weights.empty() && recipe_.drop_classifier) {
+      throw ConfigError("drop_classifier: there are no weights to drop one from; --weights names their file");
     } else if (!recipe_.weights.empty()) {
-      const LoadReport report = load_weights(parameters_, read_safetensors(recipe_.weights), recipe_.weights, false);
+      models::PretrainedOptions pretrained;
+      pretrained.drop_classifier = recipe_.drop_classifier;
+      pretrained.classifier = models::parameter_groups(forward_).classifier;
+      pretrained.in_backbone = [this](const std::string& name) { return model_.in_backbone(name); };
+      const LoadReport report =
+          models::load_pretrained(parameters_, read_safetensors(recipe_.weights), recipe_.weights, pretrained);
       fmt::print("{}: {}\n", recipe_.weights, models::describe(report));
     }
-    loader_.seek(start_);
+    done_ = start_;
+    loader_.seek(start_ * recipe_.accumulate);
+  }
+
+  /// What was logged behind the checkpoint will be logged again.
+  void open_log() {
+    const std::filesystem::path file = options_.run_folder / "metrics.jsonl";
+    if (start_ > 0) {
+      std::ostringstream log;
+      log << std::ifstream(file).rdbuf();
+      write_text_atomically(file, log_until(log.str(), start_, checkpoints_.has_scores(start_)));
+    }
+    log_.open(file, start_ > 0 ? std::ios::app : std::ios::trunc);
   }
 
   void announce() {
@@ -119,6 +181,9 @@ class Run {
     fmt::print("{}: {} classes, crop {}x{}, batch {}; {} train, {} {} images; {}\n", recipe_.model, model_.classes,
                model_.crop_h, model_.crop_w, recipe_.batch, train_samples_.size(), val_samples_.size(),
                recipe_.val_split, device_.describe());
+    if (recipe_.accumulate > 1 || recipe_.epochs > 0) {
+      fmt::print("{} updates, each of {} x {} images\n", iterations_, recipe_.accumulate, recipe_.batch);
+    }
     fmt::print("{:.2f} M parameters, {:.1f} GFLOP a step, {} launches, peak memory {:.0f} MiB\n",
                static_cast<double>(trained) / 1e6, step_.flops() / 1e9, step_.launches(),
                static_cast<double>(step_.memory().peak_bytes()) / 1048576.0);
@@ -126,26 +191,30 @@ class Run {
   }
 
   void iterate() {
-    Tensor image = step_.input("image"), label = step_.input("label"), rate = step_.input("rate");
     // A GPU is kept busy: the losses of a step are looked at when the next step is under way. Two readers, in turn.
     const int64_t behind = device_.is_cpu() ? 0 : 1;
     std::unique_ptr<kernels::Readback> loss[2], main[2];
     for (int i : {0, 1}) {
-      loss[i] = step_.output("loss").readback();
-      main[i] = step_.output("loss.main").readback();
+      loss[i] = updating().output("loss").readback();
+      main[i] = updating().output("loss.main").readback();
     }
-    Progress progress("train", recipe_.iterations);
+    Progress progress("train", iterations_);
     double smooth = 0, waited_seconds = 0;
-    const int64_t end =
-        options_.stop_after > 0 ? std::min(options_.stop_after, recipe_.iterations) : recipe_.iterations;
+    const int64_t end = options_.stop_after > 0 ? std::min(options_.stop_after, iterations_) : iterations_;
     const auto look_at = [&](int64_t i) {
       const float value = *static_cast<const float*>(loss[i % 2]->wait());
       const float main_value = *static_cast<const float*>(main[i % 2]->wait());
-      if (!std::isfinite(value)) stop_at_non_finite(i, value);
-      smooth = i == start_ ? value : 0.95 * smooth + 0.05 * value;
-      const double per_second = static_cast<double>((i - start_ + 1) * recipe_.batch) / progress.seconds();
+      done_ = i + 1;
+      if (!watch_.see(value)) stop_diverged(i);
+      if (!watch_.good()) {
+        fmt::print(stderr, "warning: the loss of iteration {} is {}: that step changes nothing\n", i, value);
+        return;
+      }
+      smooth = smooth == 0 ? value : 0.95 * smooth + 0.05 * value;
+      const double per_second =
+          static_cast<double>((i - start_ + 1) * recipe_.batch * recipe_.accumulate) / progress.seconds();
       progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s", smooth, rate_of(i), per_second));
-      if ((i + 1) % 10 == 0 || i + 1 == recipe_.iterations) {
+      if ((i + 1) % 10 == 0 || i + 1 == iterations_) {
         log({{"iteration", i + 1},
              {"loss", value},
              {"loss.main", main_value},
@@ -154,53 +223,114 @@ class Run {
              {"data_wait_seconds", waited_seconds},
              {"seconds", progress.seconds()}});
       }
-      done_ = i + 1;
     };
-    done_ = start_;
+    bool save_due = false;
     for (int64_t i = start_; i < end; ++i) {
-      const auto before_data = std::chrono::steady_clock::now();
-      const data::Batch batch = loader_.next();
-      waited_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before_data).count();
-      image.set(std::span<const float>(batch.images, static_cast<size_t>(image.type().elements())));
-      label.set(std::span<const uint8_t>(batch.labels, static_cast<size_t>(label.type().elements())));
-      rate.set(std::vector<float>{rate_of(i)});
-      if (step_.has_input("counter")) step_.input("counter").set(std::vector<int64_t>{recipe_.seed, i});
-      if (options_.trace && i == start_) {
-        run_and_print_trace(step_);
-      } else {
-        step_.run();
+      for (int64_t part = 0; part < recipe_.accumulate; ++part) {
+        const auto before_data = std::chrono::steady_clock::now();
+        const data::Batch batch = loader_.next();
+        waited_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before_data).count();
+        set_inputs(batch, i, part);
+        if (options_.trace && i == start_ && part == 0) {
+          run_and_print_trace(step_);
+        } else {
+          step_.run();
+        }
+      }
+      if (update_) {
+        update_->run();
+        step_.refresh();
       }
       loss[i % 2]->request();
       main[i % 2]->request();
-      const int64_t every = recipe_.evaluation.every;
-      const bool save_now = (i + 1) % recipe_.save_every == 0 && i + 1 < recipe_.iterations;
-      const bool score_now = every > 0 && (i + 1) % every == 0 && !val_samples_.empty();
-      const int64_t looked_at = save_now || score_now || i + 1 == end ? i + 1 : i + 1 - behind;
+      save_due = save_due || ((i + 1) % recipe_.save_every == 0 && i + 1 < iterations_);
+      const bool score_now = score_due(i + 1);
+      stopping_ = any_rank(signals_->received() != 0);
+      const int64_t looked_at = save_due || score_now || stopping_ || i + 1 == end ? i + 1 : i + 1 - behind;
       while (done_ < looked_at) look_at(done_);
-      if (save_now) save();
-      if (score_now) score(done_, &progress);
+      if (save_due && watch_.good() && i + 1 < iterations_) {
+        checkpoints_.try_save(parameters_, done_, fmt::format("at iteration {}", next_save(done_)));
+        save_due = false;
+      }
+      if (score_now && watch_.good() && !stopping_) score(done_, &progress);
+      if (stopping_) return;
     }
   }
 
+  /// The program whose losses are those of the update, and that takes the rate.
+  Program& updating() { return update_ ? *update_ : step_; }
+
+  /// Batch `part` of update i.
+  void set_inputs(const data::Batch& batch, int64_t i, int64_t part) {
+    Tensor image = step_.input("image"), label = step_.input("label");
+    image.set(std::span<const float>(batch.images, static_cast<size_t>(image.type().elements())));
+    const data::LabelSize full{model_.crop_h, model_.crop_w}, wanted{label.type()[1], label.type()[2]};
+    if (wanted == full) {
+      label.set(std::span<const uint8_t>(batch.labels, static_cast<size_t>(label.type().elements())));
+    } else {
+      small_labels_.resize(static_cast<size_t>(label.type().elements()));
+      data::subsample_labels(recipe_.batch, full, batch.labels, wanted, small_labels_.data());
+      label.set(small_labels_);
+    }
+    updating().input("rate").set(std::vector<float>{rate_of(i)});
+    if (step_.has_input("counter")) {
+      step_.input("counter").set(std::vector<int64_t>{recipe_.seed, i * recipe_.accumulate + part});
+    }
+  }
+
+  bool score_due(int64_t done) const {
+    const int64_t every = recipe_.evaluation.every;
+    return every > 0 && done % every == 0 && !val_samples_.empty();
+  }
+
+  int64_t next_save(int64_t done) const {
+    return std::min((done / recipe_.save_every + 1) * recipe_.save_every, iterations_);
+  }
+
+  bool any_rank(bool mine) const { return options_.any_rank ? options_.any_rank(mine) : mine; }
+
+  /// A signal came: everything up to here is saved, and the program ends.
+  [[noreturn]] void stop() {
+    std::string saved = fmt::format("the newest checkpoint is of iteration {}", checkpoints_.newest());
+    if (watch_.good() && done_ != checkpoints_.newest()) {
+      checkpoints_.save(parameters_, done_);
+      saved = "saved";
+    }
+    log_.flush();
+    throw StoppedBySignal{fmt::format("stopped by {} after iteration {}, {}; --resume goes on",
+                                      signal_name(signals_->received()), done_, saved)};
+  }
+
   float rate_of(int64_t i) const {
-    return static_cast<float>(models::poly_rate(recipe_.base_rate, i, recipe_.iterations, recipe_.power));
+    return static_cast<float>(models::poly_rate(recipe_.base_rate, i, iterations_, recipe_.power));
   }
 
-  [[noreturn]] void stop_at_non_finite(int64_t i, float value) {
-    std::string where = "no single value is; the sum is";
-    step_.run_traced([&](const TraceEntry& entry) {
-      if (entry.non_finite_output >= 0 && where.rfind("no single", 0) == 0)
-        where = fmt::format("the first non-finite value is in {}", entry.node.name);
-    });
-    throw std::runtime_error(
-        fmt::format("the loss of iteration {} is {}: {}; a smaller base_rate may help", i, value, where));
-  }
-
-  void save() {
-    Safetensors weights = models::to_file(parameters_, done_, false);
-    weights.metadata["recipe"] = recipe_.to_json().dump();
-    write_safetensors(options_.run_folder / kWeights, weights);
-    write_safetensors(options_.run_folder / kCheckpoint, models::to_file(parameters_, done_, true));
+  /// The last steps changed nothing, so the step of iteration `last` can be made again to see where it goes wrong. (On
+  /// a GPU the one behind it was under way already, and has changed the parameters if its loss was finite.)
+  [[noreturn]] void stop_diverged(int64_t last) {
+    loader_.seek(last * recipe_.accumulate);
+    std::string where;
+    for (int64_t part = 0; part < recipe_.accumulate && where.empty(); ++part) {
+      const data::Batch batch = loader_.next();
+      set_inputs(batch, last, part);
+      const int64_t pixels = step_.input("image").type().elements();
+      if (std::any_of(batch.images, batch.images + pixels, [](float x) { return !std::isfinite(x); })) {
+        where = "the images of the batch";
+      }
+      for (const Parameters::Entry& entry : parameters_.entries()) {
+        const std::vector<float> values = entry.tensor.get<float>();
+        const bool good = std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+        if (!good && where.empty()) where = entry.name;
+      }
+      step_.run_traced([&](const TraceEntry& entry) {
+        if (entry.non_finite_output >= 0 && where.empty()) where = entry.node.name;
+      });
+    }
+    throw TrainingDiverged(
+        fmt::format("the losses of iterations {} to {} are not finite: the first non-finite value is in {}; nothing "
+                    "was saved since; the newest checkpoint is of iteration {}; a smaller base_rate may help",
+                    last + 1 - watch_.in_a_row(), last, where.empty() ? "no tensor when the step is made again" : where,
+                    checkpoints_.newest() < 0 ? "none" : std::to_string(checkpoints_.newest())));
   }
 
   void score(int64_t iteration, Progress* progress) {
@@ -209,32 +339,63 @@ class Run {
                          recipe_.evaluation.protocol(model_.input));
     }
     predictor_->refresh();
-    const data::ConfusionMatrix scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split);
+    struct Interrupted {};
+    data::ConfusionMatrix scores(dataset_.class_count());
+    try {
+      scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, {}, [&] {
+        // Ranks that score different numbers of images cannot agree here: they stop behind the next step.
+        if (!options_.any_rank && signals_->received() != 0) throw Interrupted{};
+      });
+    } catch (const Interrupted&) {
+      stopping_ = true;  // a resumed run makes it anew
+      return;
+    }
     const std::string line = fmt::format("iteration {}, {}: {}", iteration, recipe_.val_split, summary(scores));
     progress ? progress->print_line(line) : (void)fmt::print("{}\n", line);
+    const double values[] = {scores.mean_iou(), scores.mean_accuracy(), scores.pixel_accuracy()};
+    std::map<std::string, double> by_name;
+    for (size_t n = 0; n < std::size(kScoreNames); ++n) by_name[kScoreNames[n]] = values[n];
     log({{"iteration", iteration},
-         {"mIoU_val", scores.mean_iou()},
-         {"mAcc_val", scores.mean_accuracy()},
-         {"allAcc_val", scores.pixel_accuracy()},
+         {kScoreNames[0], values[0]},
+         {kScoreNames[1], values[1]},
+         {kScoreNames[2], values[2]},
          {"protocol", recipe_.evaluation.protocol(model_.input).describe()}});
-    write_scores(options_.run_folder / "evaluation", dataset_, scores,
-                 recipe_.evaluation.protocol(model_.input).describe());
-    if (iteration == recipe_.iterations) scores_ = scores;
+    try {
+      write_scores(options_.run_folder / "evaluation", dataset_, scores,
+                   recipe_.evaluation.protocol(model_.input).describe());
+    } catch (const FileError& e) {
+      fmt::print(stderr, "warning: {}; training goes on\n", e.what());
+    }
+    // Last: a checkpoint without scores has its evaluation made anew when a run goes on from it.
+    checkpoints_.add_scores(parameters_, iteration, by_name);
+    if (iteration == iterations_) scores_ = scores;
   }
 
-  void log(const ordered_json& entry) { log_ << entry.dump() << std::endl; }
+  void log(const ordered_json& entry) {
+    log_ << entry.dump() << std::endl;
+    log_.clear();  // a full disk costs a line, not all that follow
+  }
 
   Recipe recipe_;
   TrainingOptions options_;
   data::Dataset dataset_;
   models::Model model_;
   std::vector<data::Sample> train_samples_, val_samples_;
+  int64_t iterations_;  // updates of the whole run
   Device device_;
   Parameters parameters_;
-  Program step_;
+  Graph forward_;
+  models::TrainingOptions step_options_;
+  Program step_;                   // a batch, with its update unless the recipe accumulates
+  std::optional<Program> update_;  // from the sums of several batches
+  std::vector<uint8_t> small_labels_;
   data::Loader loader_;
   std::optional<models::Predictor> predictor_;
   std::optional<data::ConfusionMatrix> scores_;  // of the last iteration
+  RunCheckpoints checkpoints_;
+  LossWatch watch_;
+  const StopSignals* signals_ = nullptr;  // while steps are made
+  bool stopping_ = false;
   std::ofstream log_;
   int64_t start_ = 0, done_ = 0;
 };

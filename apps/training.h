@@ -2,10 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "apps/app.h"
 #include "apps/recipe.h"
+#include "apps/run_checkpoints.h"
 #include "data/metrics.h"
 
 namespace psanet::apps {
@@ -13,15 +15,19 @@ namespace psanet::apps {
 struct TrainingOptions {
   std::filesystem::path run_folder;
   DeviceChoice device;
-  bool resume = false;     // goes on from the folder's checkpoint
-  bool trace = false;      // the first step runs node by node and is printed
-  int64_t stop_after = 0;  // saves and stops after this many iterations of the schedule; 0: runs it all
+  ResumeChoice resume;          // goes on from one of the folder's checkpoints
+  bool trace = false;           // the first step runs node by node and is printed
+  int64_t stop_after = 0;       // saves and stops after this many iterations of the schedule; 0: runs it all
+  FileSystem* files = nullptr;  // what checkpoints are written with; null: the real files
+  /// With several ranks: does any of them say yes? Called by all of them after every step, so that they stop together.
+  std::function<bool(bool)> any_rank;
 };
 
 /// What a run folder holds: recipe.json (resolved; running it again repeats the run), metrics.jsonl (a line every few
-/// iterations and one an evaluation), weights.safetensors (official names), checkpoint.safetensors (with momentum),
-/// evaluation/ (scores of the last evaluation).
-/// Returns the last evaluation's scores if there was one.
+/// iterations and one an evaluation), weights.safetensors (official names, of the last save), best.safetensors (of the
+/// best evaluation), checkpoints/ (docs/reliability.md), evaluation/ (scores of the last evaluation).
+/// Returns the last evaluation's scores if there was one. SIGTERM, SIGINT or SIGUSR1 let it finish the step, save and
+/// throw StoppedBySignal. Throws TrainingDiverged after three steps in a row whose loss is not finite.
 std::optional<data::ConfusionMatrix> train(const Recipe& recipe, const TrainingOptions& options);
 
 }  // namespace psanet::apps

@@ -1,62 +1,57 @@
 #include "engine/atomic_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <stdexcept>
+#include <system_error>
 #include <utility>
+
+#include "engine/error.h"
 
 namespace psanet {
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), temporary_(path_.string() + ".tmp") {
-  file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file_ < 0) fail("created");
+template <class Operation>
+auto AtomicFile::attempt(const char* doing, const Operation& operation) const {
+  try {
+    return operation();
+  } catch (const std::system_error& e) {
+    throw FileError(fmt::format("{}: could not be {}: {}", path_.string(), doing, e.code().message()));
+  }
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path, FileSystem& files)
+    : files_(files), path_(std::move(path)), temporary_(path_.string() + ".tmp") {
+  file_ = attempt("created", [&] { return files_.create(temporary_); });
 }
 
 AtomicFile::~AtomicFile() {
-  if (file_ >= 0) {
-    ::close(file_);
-    ::unlink(temporary_.c_str());
+  if (in_place_) return;
+  try {  // on the way out of another failure as a rule: that one is reported
+    if (file_ >= 0) files_.close(file_);
+  } catch (const std::system_error&) {
   }
-}
-
-void AtomicFile::fail(const char* doing) const {
-  throw std::runtime_error(fmt::format("{}: could not be {}: {}", path_.string(), doing, std::strerror(errno)));
+  try {
+    files_.remove(temporary_);
+  } catch (const std::system_error&) {
+  }
 }
 
 void AtomicFile::write(const void* bytes, size_t count) {
-  const char* at = static_cast<const char*>(bytes);
-  while (count > 0) {
-    const ssize_t written = ::write(file_, at, count);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("written");
-    at += written;
-    count -= static_cast<size_t>(written);
-  }
+  attempt("written", [&] { files_.write(file_, bytes, count); });
 }
 
 void AtomicFile::commit() {
-  if (::fsync(file_) != 0) fail("synced");
-  if (::close(std::exchange(file_, -1)) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int reason = errno;
-    ::unlink(temporary_.c_str());
-    errno = reason;
-    fail("put in place");
-  }
+  attempt("synced", [&] { files_.sync(file_); });
+  attempt("put in place", [&] {
+    files_.close(std::exchange(file_, -1));
+    files_.rename(temporary_, path_);
+  });
+  in_place_ = true;
   // The rename itself must survive a power cut too.
-  const std::filesystem::path parent = path_.parent_path();
-  const int folder = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    ::fsync(folder);
-    ::close(folder);
-  }
+  attempt("made durable", [&] { files_.sync_folder(path_.parent_path()); });
 }
 
-void write_text_atomically(const std::filesystem::path& path, std::string_view text) {
-  AtomicFile file(path);
+void write_text_atomically(const std::filesystem::path& path, std::string_view text, FileSystem& files) {
+  AtomicFile file(path, files);
   file.write(text.data(), text.size());
   file.commit();
 }

@@ -18,4 +18,9 @@ struct WeightsError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A file or folder that cannot be written (disk full, no permission): names it and the system's reason. Exit code 6.
+struct FileError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 }  // namespace psanet

@@ -88,20 +88,24 @@ const Tensor& Parameters::tensor(const std::string& name) const {
   return entries_[it->second].tensor;
 }
 
+Shape Parameters::file_shape(const Entry& entry) {
+  const Shape& shape = entry.tensor.type().shape;
+  return entry.source.layout == FileLayout::conv_weight ? Shape{shape[0], shape[3], shape[1], shape[2]} : shape;
+}
+
 FileTensor Parameters::to_file(const Entry& entry) const {
   std::vector<float> values = entry.tensor.get<float>();
-  Shape shape = entry.tensor.type().shape;
+  const Shape& shape = entry.tensor.type().shape;
   if (entry.source.layout == FileLayout::conv_weight) {
     values = swap_inner(values, shape[0], shape[1] * shape[2], shape[3]);
-    shape = {shape[0], shape[3], shape[1], shape[2]};
   }
-  return FileTensor::of(shape, std::span<const float>(values));
+  return FileTensor::of(file_shape(entry), std::span<const float>(values));
 }
 
 void Parameters::from_file(const Entry& entry, const FileTensor& values, const std::string& where) {
   const Shape& shape = entry.tensor.type().shape;
   const bool convolution = entry.source.layout == FileLayout::conv_weight;
-  const Shape wanted = convolution ? Shape{shape[0], shape[3], shape[1], shape[2]} : shape;
+  const Shape wanted = file_shape(entry);
   if (values.shape != wanted) {
     throw WeightsError(fmt::format("{}: tensor \"{}\" has shape {}, the model wants {}", where, entry.name,
                                    to_string(values.shape), to_string(wanted)));
@@ -121,6 +125,7 @@ LoadReport load_weights(Parameters& parameters, const Safetensors& file, const s
   LoadReport report;
   std::set<std::string> known;
   for (const Parameters::Entry& entry : parameters.entries()) {
+    if (!Parameters::in_files(entry)) continue;
     known.insert(entry.name);
     auto it = by_name.find(entry.name);
     if (it != by_name.end()) {

@@ -29,6 +29,11 @@ class Parameters {
   const Tensor& tensor(const std::string& name) const;
   bool contains(const std::string& name) const { return index_.count(name) > 0; }
 
+  /// The shape in files ([O,I,kh,kw] of convolution weights).
+  static Shape file_shape(const Entry& entry);
+  /// Sums that are zero between two updates (gradients of several batches, "accumulated."): files do not have them.
+  static bool in_files(const Entry& entry) { return entry.name.rfind("accumulated.", 0) != 0; }
+
   /// The values in file order (convolution weights as [O,I,kh,kw]).
   FileTensor to_file(const Entry& entry) const;
   /// Sets the values from file order; WeightsError naming `where` if the shape is another.

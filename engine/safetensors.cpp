@@ -196,7 +196,7 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   return file;
 }
 
-void write_safetensors(const std::filesystem::path& path, const Safetensors& file) {
+void write_safetensors(const std::filesystem::path& path, const Safetensors& file, FileSystem& files) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
   uint64_t offset = 0;
@@ -209,15 +209,11 @@ void write_safetensors(const std::filesystem::path& path, const Safetensors& fil
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const uint64_t header_bytes = text.size();
 
-  try {
-    AtomicFile out(path);
-    out.write(&header_bytes, sizeof header_bytes);
-    out.write(text.data(), text.size());
-    for (const auto& [name, tensor] : file.tensors) out.write(tensor.bytes.data(), tensor.bytes.size());
-    out.commit();
-  } catch (const std::runtime_error& e) {
-    throw WeightsError(e.what());
-  }
+  AtomicFile out(path, files);
+  out.write(&header_bytes, sizeof header_bytes);
+  out.write(text.data(), text.size());
+  for (const auto& [name, tensor] : file.tensors) out.write(tensor.bytes.data(), tensor.bytes.size());
+  out.commit();
 }
 
 }  // namespace psanet

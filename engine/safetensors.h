@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/file_system.h"
+
 namespace psanet {
 
 /// A tensor as a file holds it. dtype is the format's own word: F32, F64, I64, I32, U8, BOOL, F16, BF16.
@@ -38,7 +40,7 @@ struct Safetensors {
 /// Throws WeightsError (file, what was found, what is wanted) for anything but a whole, consistent file.
 Safetensors read_safetensors(const std::filesystem::path& path);
 
-/// Writes to a temporary name beside `path`, syncs and renames: the file is whole or absent. Throws WeightsError.
-void write_safetensors(const std::filesystem::path& path, const Safetensors& file);
+/// Writes to a temporary name beside `path`, syncs and renames: the file is whole or absent. Throws FileError.
+void write_safetensors(const std::filesystem::path& path, const Safetensors& file, FileSystem& files = real_files());
 
 }  // namespace psanet

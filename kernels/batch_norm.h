@@ -56,11 +56,14 @@ void batch_norm_backward_apply(CudaContext& ctx, const BatchNormDims& dims, cons
                                T* d_residual);
 
 /// running = (1 - momentum) * running + momentum * batch, the variance made unbiased by total_rows / (total_rows - 1)
-/// (total_rows 1 leaves it as it is). All [C], running_* updated in place.
+/// (total_rows 1 leaves it as it is). All [C], running_* updated in place. guard [1] may be null; where it is NaN or
+/// infinite nothing changes.
 void batch_norm_update_running(CpuContext& ctx, int64_t channels, double total_rows, float momentum, const float* mean,
-                               const float* variance, float* running_mean, float* running_variance);
+                               const float* variance, float* running_mean, float* running_variance,
+                               const float* guard = nullptr);
 void batch_norm_update_running(CudaContext& ctx, int64_t channels, double total_rows, float momentum, const float* mean,
-                               const float* variance, float* running_mean, float* running_variance);
+                               const float* variance, float* running_mean, float* running_variance,
+                               const float* guard = nullptr);
 
 /// Weights of a convolution followed by a batch norm in evaluation mode:
 /// folded_w [OC, inner] = w * s, folded_bias [OC] = bias - mean * s, s = weight / sqrt(variance + eps); dims.rows =

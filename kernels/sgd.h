@@ -18,8 +18,10 @@ struct SgdTensor {
 };
 
 /// PyTorch's form (SPEC 5): v = momentum * v + g + decay * w; w -= learning_rate[0] * rate_factor * v. With v = 0 at
-/// the start the first step is v = g + decay * w.
-void sgd_step(CpuContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate);
-void sgd_step(CudaContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate);
+/// the start the first step is v = g + decay * w. guard [1] may be null; where it is NaN or infinite nothing changes.
+void sgd_step(CpuContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate,
+              const float* guard = nullptr);
+void sgd_step(CudaContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate,
+              const float* guard = nullptr);
 
 }  // namespace psanet::kernels

@@ -116,11 +116,13 @@ Launch BatchNormBackwardApply::lower(Lowering& l) const {
 void BatchNormUpdateRunning::fields(Fields& f) {
   f("momentum", momentum, "weight of the new value");
   f("rows", rows, "values behind each mean");
+  f("guarded", guarded, "the fifth input is the loss; nothing changes where it is not finite");
 }
 
 Types BatchNormUpdateRunning::infer(const Types& in) const {
-  require_inputs(in, 4);
-  for (const Type& type : in) require_channels(type, in[0][0], "mean, variance or running statistics");
+  require_inputs(in, guarded ? 5 : 4);
+  for (size_t i = 0; i < 4; ++i) require_channels(in[i], in[0][0], "mean, variance or running statistics");
+  if (guarded) require(in[4] == f32({1}), "the loss is {}, want one value", to_string(in[4]));
   return {};
 }
 
@@ -128,9 +130,10 @@ Launch BatchNormUpdateRunning::lower(Lowering& l) const {
   const int64_t channels = l.in(0)[0];
   const auto factor = static_cast<float>(momentum);
   const auto total_rows = static_cast<double>(rows);
+  const bool with_guard = guarded;
   return l.launch([=](auto& ctx, const Buffers& b) {
     kernels::batch_norm_update_running(ctx, channels, total_rows, factor, b.in(0), b.in(1), b.template state<float>(2),
-                                       b.template state<float>(3));
+                                       b.template state<float>(3), with_guard ? b.in(4) : nullptr);
   });
 }
 

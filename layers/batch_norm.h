@@ -55,11 +55,12 @@ struct BatchNormBackwardApply {
 };
 
 /// Moves running_mean and running_variance [C] towards the batch's; inputs mean, variance, running_mean,
-/// running_variance.
+/// running_variance and, with the flag, the loss [1].
 struct BatchNormUpdateRunning {
   static constexpr const char* kName = "batch_norm_update_running";
   double momentum = 0.1;
-  int64_t rows = 0;  // values behind each mean, for the unbiased variance
+  int64_t rows = 0;      // values behind each mean, for the unbiased variance
+  bool guarded = false;  // a batch whose loss is NaN or infinite changes nothing
 
   void fields(Fields& f);
   Types infer(const Types& in) const;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
+#include "layers/accumulate.h"
 #include "layers/arithmetic.h"
 #include "layers/batch_norm.h"
 #include "layers/bias.h"
@@ -45,6 +46,7 @@ constexpr OpEntry entry() {
 }
 
 constexpr OpEntry kOps[] = {
+    entry<Accumulate>(),
     entry<Add>(),
     entry<AdaptiveAveragePool>(),
     entry<AdaptiveAveragePoolBackward>(),
@@ -58,6 +60,7 @@ constexpr OpEntry kOps[] = {
     entry<BiasBackward>(),
     entry<Cast>(),
     entry<ChannelScale>(),
+    entry<Clear>(),
     entry<Concat>(),
     entry<ConfusionCounts>(),
     entry<Conv2d>(),

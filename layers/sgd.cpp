@@ -11,21 +11,24 @@ void Sgd::fields(Fields& f) {
   f("rate_factor", rate_factor, "of each tensor: factor on the learning rate");
   f("weight_decay", weight_decay, "of each tensor");
   f("copied", copied, "numbers of the tensors whose bf16 copy is kept up to date");
+  f("guarded", guarded, "the second input is the loss; nothing changes where it is not finite");
 }
 
 Types Sgd::infer(const Types& in) const {
-  const size_t tensors = rate_factor.size();
+  const size_t tensors = rate_factor.size(), first = first_tensor();
   require(weight_decay.size() == tensors, "{} rate factors, {} weight decays", tensors, weight_decay.size());
-  require_inputs(in, 1 + 3 * tensors + copied.size());
+  require_inputs(in, first + 3 * tensors + copied.size());
   require(in[0].elements() == 1, "the rate is {}, want one value", to_string(in[0]));
+  if (guarded) require(in[1] == f32({1}), "the loss is {}, want one value", to_string(in[1]));
   for (size_t t = 0; t < tensors; ++t) {
-    require_same(in[1 + 3 * t], in[2 + 3 * t], "parameter and momentum");
-    require_same(in[1 + 3 * t], in[3 + 3 * t], "parameter and gradient");
+    const size_t i = first + 3 * t;
+    require_same(in[i], in[i + 1], "parameter and momentum");
+    require_same(in[i], in[i + 2], "parameter and gradient");
   }
   for (size_t c = 0; c < copied.size(); ++c) {
     const auto t = static_cast<size_t>(copied[c]);
     require(copied[c] >= 0 && t < tensors, "a copy of tensor {}, there are {}", copied[c], tensors);
-    require_same({DType::bf16, in[1 + 3 * t].shape}, in[1 + 3 * tensors + c], "bf16 parameter and copy");
+    require_same({DType::bf16, in[first + 3 * t].shape}, in[first + 3 * tensors + c], "bf16 parameter and copy");
   }
   return {};
 }
@@ -34,29 +37,30 @@ Launch Sgd::lower(Lowering& l) const {
   auto tensors =
       std::make_shared<std::vector<kernels::SgdTensor>>(rate_factor.size());  // addresses are filled in at run
   for (size_t t = 0; t < tensors->size(); ++t) {
-    (*tensors)[t].elements = l.in(1 + 3 * t).elements();
+    (*tensors)[t].elements = l.in(first_tensor() + 3 * t).elements();
     (*tensors)[t].rate_factor = static_cast<float>(rate_factor[t]);
     (*tensors)[t].weight_decay = static_cast<float>(weight_decay[t]);
   }
   const auto share = static_cast<float>(momentum);
   std::vector<size_t> copies;
   for (double t : copied) copies.push_back(static_cast<size_t>(t));
-  const size_t first_copy = 1 + 3 * tensors->size();
+  const size_t first = first_tensor(), first_copy = first + 3 * tensors->size();
+  const bool with_guard = guarded;
   Launch launch = l.launch([=](auto& ctx, const Buffers& b) {
     for (size_t t = 0; t < tensors->size(); ++t) {
-      (*tensors)[t].parameter = b.template state<float>(1 + 3 * t);
-      (*tensors)[t].momentum = b.template state<float>(2 + 3 * t);
-      (*tensors)[t].gradient = b.in(3 + 3 * t);
+      (*tensors)[t].parameter = b.template state<float>(first + 3 * t);
+      (*tensors)[t].momentum = b.template state<float>(first + 3 * t + 1);
+      (*tensors)[t].gradient = b.in(first + 3 * t + 2);
     }
     for (size_t c = 0; c < copies.size(); ++c) {
       (*tensors)[copies[c]].copy = b.template state<kernels::bf16>(first_copy + c);
     }
-    kernels::sgd_step(ctx, *tensors, share, b.in(0));
+    kernels::sgd_step(ctx, *tensors, share, b.in(0), with_guard ? b.in(1) : nullptr);
   });
   if (!copies.empty()) {
     launch.refresh = l.launch([=](auto& ctx, const Buffers& b) {
                         for (size_t c = 0; c < copies.size(); ++c) {
-                          kernels::cast(ctx, (*tensors)[copies[c]].elements, b.in(1 + 3 * copies[c]),
+                          kernels::cast(ctx, (*tensors)[copies[c]].elements, b.in(first + 3 * copies[c]),
                                         b.template state<kernels::bf16>(first_copy + c));
                         }
                       }).run;
@@ -67,7 +71,7 @@ Launch Sgd::lower(Lowering& l) const {
 std::vector<int> Sgd::mutates(size_t inputs) const {
   std::vector<int> updated;
   const int copies = static_cast<int>(inputs - copied.size());
-  for (int i = 1; i < copies; i += 3) {
+  for (int i = static_cast<int>(first_tensor()); i < copies; i += 3) {
     updated.push_back(i);
     updated.push_back(i + 1);
   }

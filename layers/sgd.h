@@ -7,15 +7,18 @@
 namespace psanet::layers {
 
 /// v = momentum * v + g + weight_decay * w;  w -= rate * rate_factor * v  (SPEC 5).
-/// Inputs: rate [1], then parameter, momentum buffer and gradient of each tensor in turn, then the bf16 copies of the
-/// tensors that are `copied`. No outputs: it updates in place. The copies are also made whenever parameters change from
-/// outside.
+/// Inputs: rate [1], with the flag the loss [1], then parameter, momentum buffer and gradient of each tensor in turn,
+/// then the bf16 copies of the tensors that are `copied`. No outputs: it updates in place. The copies are also made
+/// whenever parameters change from outside.
 struct Sgd {
   static constexpr const char* kName = "sgd";
   double momentum = 0.9;
   std::vector<double> rate_factor;   // of each tensor: 1 for the backbone, 10 for the rest
   std::vector<double> weight_decay;  // of each tensor
   std::vector<double> copied;        // numbers of the tensors with a bf16 copy
+  bool guarded = false;              // a step whose loss is NaN or infinite changes nothing
+  /// The input that is the first tensor's parameter.
+  size_t first_tensor() const { return guarded ? 2 : 1; }
   void fields(Fields& f);
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;

@@ -5,7 +5,9 @@
 #include "engine/autodiff.h"
 #include "engine/error.h"
 #include "engine/rewrite.h"
+#include "layers/accumulate.h"
 #include "layers/arithmetic.h"
+#include "layers/batch_norm.h"
 #include "layers/cross_entropy.h"
 #include "layers/passes.h"
 #include "layers/resize.h"
@@ -30,63 +32,108 @@ LowResolution before_resize(const Graph& graph, Value logits) {
 }
 
 struct Loss {
-  Value mean;
+  Value mean, sum, valid;
   LowResolution from;
 };
 
 Loss mean_cross_entropy(Graph& graph, const std::string& name, Value logits, Value label, int64_t ignore) {
   const LowResolution low = before_resize(graph, logits);
   const Values sums = graph.apply(name + ".sum", ResizeCrossEntropy{ignore, low.align_corners}, {low.scores, label});
-  return {graph.add(name, DivideOrZero{}, {sums[0], sums[1]}), low};
+  return {graph.add(name, DivideOrZero{}, {sums[0], sums[1]}), sums[0], sums[1], low};
 }
 
-/// The graph with all losses as outputs, and without the full-resolution logits.
+/// The label's type: that of the class scores after their resize, or before it.
+Type label_type(const Graph& graph, Value logits, bool at_scores) {
+  const Type& scores = graph.type(at_scores ? before_resize(graph, logits).scores : logits);
+  return {DType::u8, {scores[0], scores[1], scores[2]}};
+}
+
+/// Adds values to the states "accumulated.<their name>" in every run.
+void accumulate(Graph& graph, const std::string& name, const std::vector<std::pair<std::string, Value>>& values) {
+  Values inputs;
+  for (const auto& [of, value] : values) {
+    const Value parameter = graph.find_source(of);
+    const FileLayout layout = parameter ? graph.node(parameter).source()->layout : FileLayout::same;
+    const Value sum = graph.state("accumulated." + of, graph.type(value), Initializer::constant(0), layout);
+    inputs.insert(inputs.end(), {value, sum});
+  }
+  graph.apply(name, Accumulate{}, inputs);
+}
+
+/// The graph with all losses as outputs, and without the full-resolution logits. With `accumulate` also the output
+/// "loss.sum", over the valid pixels and not divided by their number: main + aux_weight * aux.
 Graph with_losses(const Graph& forward, const TrainingOptions& options) {
   Graph result = forward;
   const Value logits = result.output("logits"), aux = result.output("aux");
   if (!logits) throw ConfigError("the model has no output \"logits\"");
-  const Type scores = result.type(logits);
+  const Type type = label_type(result, logits, options.loss_at_scores);
+  if (aux && label_type(result, aux, options.loss_at_scores) != type) {
+    throw ConfigError("the outputs \"logits\" and \"aux\" differ in size, so they cannot have the same labels");
+  }
 
-  const Value label = result.input("label", Type{DType::u8, {scores[0], scores[1], scores[2]}});
+  const Type scores = result.type(logits);
+  const Value label = result.input("label", type);
   const Loss main = mean_cross_entropy(result, "loss.main", logits, label, options.ignore);
-  Value total = main.mean;
+  Value total = main.mean, sum = main.sum;
   result.clear_outputs();
+  std::vector<std::pair<std::string, Value>> sums = {{"loss.main", main.sum}, {"loss.valid", main.valid}};
   if (aux && options.aux_weight) {
     const Loss second = mean_cross_entropy(result, "loss.aux", aux, label, options.ignore);
     const Value weighted = result.add("loss.aux.weighted", Scale{*options.aux_weight}, {second.mean});
     total = result.add("loss", Add{}, {main.mean, weighted});
     result.output("loss.aux", second.mean);
+    if (options.accumulate) {  // the same labels, so the same number of valid pixels
+      sum = result.add("loss.sum", Add{},
+                       {main.sum, result.add("loss.aux.sum.weighted", Scale{*options.aux_weight}, {second.sum})});
+      sums.push_back({"loss.aux", second.sum});
+    }
   }
   result.output("loss.main", main.mean);
   result.output("loss", total);
+  if (options.accumulate) {
+    sums.push_back({"loss", sum});
+    accumulate(result, "accumulate.losses", sums);
+    result.output("loss.sum", sum);
+  }
   if (options.confusion) {
     const Value prediction =
-        result.add("prediction", ResizeArgmax{scores[1], scores[2], main.from.align_corners}, {main.from.scores});
+        result.add("prediction", ResizeArgmax{type[1], type[2], main.from.align_corners}, {main.from.scores});
     result.output("confusion",
                   result.add("confusion", ConfusionCounts{scores[3], options.ignore}, {prediction, label}));
   }
   return result;
 }
 
-}  // namespace
-
-Graph training_step(const Graph& forward, const TrainingOptions& options) {
-  Graph graph = prune(fuse_batch_norm(prune(with_losses(forward, options))));
-  if (options.target.gpu) graph = prune(project_attention(graph));
-  if (options.target.precision == Precision::bf16) graph = prune(use_bf16(graph));
-
-  const Values parameters = graph.sources(Source::Kind::parameter);
-  const Values gradients = differentiate(graph, graph.output("loss"), parameters, Add{});
-  if (!options.update) {
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      if (gradients[i]) graph.output("grad." + graph.node(parameters[i]).name, gradients[i]);
-    }
-    return prune(graph);
+/// Updates of running statistics wait for the loss and are left out where it is not finite: with the optimiser doing
+/// the same, a step that went wrong changes nothing.
+Graph guard_running_statistics(const Graph& graph) {
+  struct Update {
+    std::string name;
+    BatchNormUpdateRunning op;
+    Values inputs;
+  };
+  std::vector<Update> updates;
+  Graph result = Rewriter(graph).run([&](Rewriter& r, int id) -> std::optional<Values> {
+    const Node& node = r.from.node(id);
+    const auto* update = node.as<BatchNormUpdateRunning>();
+    if (!update) return std::nullopt;
+    updates.push_back({node.name, *update, r.mapped(node.inputs)});
+    return Values{};
+  });
+  for (Update& update : updates) {
+    update.op.guarded = true;
+    update.inputs.push_back(result.output("loss"));
+    result.apply(update.name, update.op, update.inputs);
   }
+  return result;
+}
 
+/// The optimiser: one op over all parameters that have a gradient.
+void add_sgd(Graph& graph, const Values& parameters, const Values& gradients, const TrainingOptions& options) {
   Sgd sgd;
   sgd.momentum = options.momentum;
-  Values inputs = {graph.input("rate", f32({1}))};
+  sgd.guarded = true;
+  Values inputs = {graph.input("rate", f32({1})), graph.output("loss")};
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!gradients[i]) continue;
     const std::string name = graph.node(parameters[i]).name;
@@ -98,7 +145,66 @@ Graph training_step(const Graph& forward, const TrainingOptions& options) {
     inputs.insert(inputs.end(), {parameters[i], momentum, gradients[i]});
   }
   graph.apply("sgd", sgd, inputs);
+}
+
+}  // namespace
+
+Graph training_step(const Graph& forward, const TrainingOptions& options) {
+  Graph graph = prune(fuse_batch_norm(prune(with_losses(forward, options))));
+  if (options.target.gpu) graph = prune(project_attention(graph));
+  if (options.target.precision == Precision::bf16) graph = prune(use_bf16(graph));
+
+  if (options.update) graph = guard_running_statistics(graph);
+
+  const Values parameters = graph.sources(Source::Kind::parameter);
+  const Value loss = graph.output(options.accumulate ? "loss.sum" : "loss");
+  const Values gradients = differentiate(graph, loss, parameters, Add{});
+  if (options.accumulate) {
+    std::vector<std::pair<std::string, Value>> sums;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (gradients[i]) sums.push_back({graph.node(parameters[i]).name, gradients[i]});
+    }
+    accumulate(graph, "accumulate.gradients", sums);
+    return prune(graph);
+  }
+  if (!options.update) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (gradients[i]) graph.output("grad." + graph.node(parameters[i]).name, gradients[i]);
+    }
+    return prune(graph);
+  }
+  add_sgd(graph, parameters, gradients, options);
   return prune(let_sgd_write_copies(prune(graph)));
+}
+
+Graph accumulated_update(const Graph& step, const TrainingOptions& options) {
+  Graph graph;
+  const auto sum_of = [&](const std::string& name) {
+    const Value v = step.find_source("accumulated." + name);
+    if (!v) return Value{};
+    return graph.state("accumulated." + name, step.type(v), Initializer::constant(0), step.node(v).source()->layout);
+  };
+  const Value valid = sum_of("loss.valid");
+  Values sums = {valid};
+  for (const char* name : {"loss", "loss.main", "loss.aux"}) {
+    const Value sum = sum_of(name);
+    if (!sum) continue;
+    sums.push_back(sum);
+    graph.output(name, graph.add(std::string(name) + ".mean", DivideOrZero{}, {sum, valid}));
+  }
+  const Value share = graph.add("share", DivideOrZero{}, {graph.constant("one", f32({1}), 1), valid});  // of a pixel
+  Values parameters, gradients;
+  for (Value v : step.sources(Source::Kind::parameter)) {
+    const Node& node = step.node(v);
+    const Value sum = sum_of(node.name);
+    if (!sum) continue;
+    sums.push_back(sum);
+    parameters.push_back(graph.parameter(node.name, step.type(v), node.source()->initializer, node.source()->layout));
+    gradients.push_back(graph.add("grad." + node.name, ScaleBy{}, {sum, share}));
+  }
+  add_sgd(graph, parameters, gradients, options);
+  graph.apply("clear", Clear{}, sums);
+  return graph;
 }
 
 double poly_rate(double base, int64_t iteration, int64_t iterations, double power) {

@@ -22,6 +22,15 @@ struct TrainingOptions {
   /// Factor on the weight decay of a parameter, by name; unset: 1.
   std::function<double(const std::string&)> decay_factor;
 
+  /// The step does not update: it adds the gradients of its batch's summed loss to states "accumulated.<parameter>",
+  /// and its loss and valid pixels to "accumulated.loss" ...; accumulated_update() makes the program that updates from
+  /// them.
+  bool accumulate = false;
+
+  /// The loss at the resolution of the class scores before they are resized, against labels subsampled to it (Caffe):
+  /// the input "label" is u8 [N,h,w] then.
+  bool loss_at_scores = false;
+
   /// Device::target(): in bf16 activations and convolutions are bf16, with float masters (docs/precision.md).
   Target target;
 
@@ -32,8 +41,15 @@ struct TrainingOptions {
 /// `forward` (train mode) has the input "image" and the output "logits" [N,H,W,C], and perhaps "aux" of the same size.
 /// A resize that ends an output becomes part of the loss op, so full-resolution logits are never in memory. The result
 /// has the inputs "image", "label" (u8 [N,H,W]), "rate" ([1], when updating) and "counter" (with dropout), and the
-/// outputs "loss", "loss.main", "loss.aux" ([1] each), plus what the options ask for.
+/// outputs "loss", "loss.main", "loss.aux" ([1] each), plus what the options ask for. A step whose loss is NaN or
+/// infinite leaves parameters, momentum and running statistics as they are, bit for bit.
 Graph training_step(const Graph& forward, const TrainingOptions& options);
+
+/// The update after any number of steps of `step`, a training_step() with `accumulate`: the gradients of all their
+/// losses divided by the valid pixels of all their batches, which is what one batch of all their images would give, but
+/// for rounding and batch norm's statistics. Input "rate" [1]; outputs "loss", "loss.main" and "loss.aux" over all the
+/// batches. The sums start anew. The step's program needs refresh() afterwards.
+Graph accumulated_update(const Graph& step, const TrainingOptions& options);
 
 /// The poly learning rate of iteration `iteration` (from 0): base * (1 - iteration / iterations)^power.
 double poly_rate(double base, int64_t iteration, int64_t iterations, double power);

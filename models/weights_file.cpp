@@ -18,6 +18,7 @@ Safetensors to_file(const Parameters& parameters, int64_t iterations, bool optim
   const std::string running_mean = ".running_mean";
   Safetensors file;
   for (const Parameters::Entry& entry : parameters.entries()) {
+    if (!Parameters::in_files(entry)) continue;
     if (!optimizer && starts_with(entry.name, "momentum.")) continue;
     file.tensors[entry.name] = parameters.to_file(entry);
     if (ends_with(entry.name, running_mean)) {

@@ -229,7 +229,9 @@ void batch_norm_backward_apply(CpuContext& ctx, const BatchNormDims& dims, const
 }
 
 void batch_norm_update_running(CpuContext&, int64_t channels, double total_rows, float momentum, const float* mean,
-                               const float* variance, float* running_mean, float* running_variance) {
+                               const float* variance, float* running_mean, float* running_variance,
+                               const float* guard) {
+  if (guard != nullptr && !std::isfinite(guard[0])) return;
   const float unbiased = total_rows > 1 ? static_cast<float>(total_rows / (total_rows - 1)) : 1.0f;
   for (int64_t c = 0; c < channels; ++c) {
     running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * mean[c];

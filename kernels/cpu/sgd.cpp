@@ -1,5 +1,7 @@
 #include "kernels/sgd.h"
 
+#include <cmath>
+
 #include "kernels/cpu/parallel.h"
 
 namespace psanet::kernels {
@@ -27,7 +29,9 @@ void step(const SgdTensor& t, Range elements, float momentum, float rate) {
 
 }  // namespace
 
-void sgd_step(CpuContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate) {
+void sgd_step(CpuContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate,
+              const float* guard) {
+  if (guard != nullptr && !std::isfinite(guard[0])) return;
   int64_t pieces = 0;
   for (const SgdTensor& t : tensors) pieces += ceil_div(t.elements, kPiece);
   const float rate = learning_rate[0];

@@ -106,7 +106,9 @@ __global__ void __launch_bounds__(kWalkThreads, kBackwardBlocks)
 }
 
 __global__ void update_running_kernel(int64_t channels, float unbiased, float momentum, const float* mean,
-                                      const float* variance, float* running_mean, float* running_variance) {
+                                      const float* variance, float* running_mean, float* running_variance,
+                                      const float* guard) {
+  if (guard != nullptr && is_non_finite(*guard)) return;
   const int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (c >= channels) return;
   running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * mean[c];
@@ -163,12 +165,13 @@ void batch_norm_backward_apply(CudaContext& ctx, const BatchNormDims& dims, cons
 }
 
 void batch_norm_update_running(CudaContext& ctx, int64_t channels, double total_rows, float momentum, const float* mean,
-                               const float* variance, float* running_mean, float* running_variance) {
+                               const float* variance, float* running_mean, float* running_variance,
+                               const float* guard) {
   using namespace cuda;
   if (channels == 0) return;
   const float unbiased = total_rows > 1 ? static_cast<float>(total_rows / (total_rows - 1)) : 1.0f;
   launch(ctx, update_running_kernel, {dim3(static_cast<unsigned>(ceil_div(channels, 128))), dim3(128)}, channels,
-         unbiased, momentum, mean, variance, running_mean, running_variance);
+         unbiased, momentum, mean, variance, running_mean, running_variance, guard);
 }
 
 void fold_batch_norm(CudaContext& ctx, const BatchNormDims& dims, const float* w, const float* conv_bias,

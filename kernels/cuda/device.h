@@ -19,6 +19,11 @@ __device__ __forceinline__ float as_float(bf16 x) {
   return __uint_as_float(static_cast<unsigned>(x.bits) << 16);
 }
 
+/// Exponent all ones; a bf16 keeps its exponent as a float.
+__device__ __forceinline__ bool is_non_finite(float x) {
+  return (__float_as_uint(x) & 0x7f800000u) == 0x7f800000u;
+}
+
 /// The value as it is stored: rounded to nearest even.
 template <class T>
 __device__ __forceinline__ T rounded(float x);

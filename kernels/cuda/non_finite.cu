@@ -10,11 +10,6 @@ namespace {
 
 using Index = unsigned long long;  // what 64-bit atomic operations take
 
-/// Exponent all ones; a bf16 keeps its exponent as a float.
-__device__ __forceinline__ bool is_non_finite(float x) {
-  return (__float_as_uint(x) & 0x7f800000u) == 0x7f800000u;
-}
-
 /// first: the smallest index found. Indices grow as a thread goes on: it stops at the first that it finds.
 template <class T, int kN>
 __global__ void first_non_finite_kernel(int64_t elements, const T* x, Index* first) {

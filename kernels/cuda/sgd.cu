@@ -40,7 +40,8 @@ __device__ __forceinline__ void step(float& w, float& v, float g, float momentum
 }
 
 __global__ void __launch_bounds__(kThreads)
-    sgd_kernel(const TensorTable table, float momentum, const float* learning_rate) {
+    sgd_kernel(const TensorTable table, float momentum, const float* learning_rate, const float* guard) {
+  if (guard != nullptr && is_non_finite(*guard)) return;
   // The tensor of this chunk: the last one whose first chunk is not behind it.
   const int chunk = static_cast<int>(blockIdx.x);
   int t = 0;
@@ -95,7 +96,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// Takes tensors from the front of the list, and launches the kernel for them. Returns how many it took.
-size_t step_some(CudaContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate) {
+size_t step_some(CudaContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate,
+                 const float* guard) {
   TensorTable table = {};
   std::fill_n(table.first_chunk, kTensors, std::numeric_limits<int>::max());
   size_t taken = 0;
@@ -114,7 +116,8 @@ size_t step_some(CudaContext& ctx, std::span<const SgdTensor> tensors, float mom
     ++filled;
   }
   if (chunks > 0) {
-    launch(ctx, sgd_kernel, {dim3(static_cast<unsigned>(chunks)), dim3(kThreads)}, table, momentum, learning_rate);
+    launch(ctx, sgd_kernel, {dim3(static_cast<unsigned>(chunks)), dim3(kThreads)}, table, momentum, learning_rate,
+           guard);
   }
   return taken;
 }
@@ -122,8 +125,9 @@ size_t step_some(CudaContext& ctx, std::span<const SgdTensor> tensors, float mom
 }  // namespace
 }  // namespace cuda
 
-void sgd_step(CudaContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate) {
-  while (!tensors.empty()) tensors = tensors.subspan(cuda::step_some(ctx, tensors, momentum, learning_rate));
+void sgd_step(CudaContext& ctx, std::span<const SgdTensor> tensors, float momentum, const float* learning_rate,
+              const float* guard) {
+  while (!tensors.empty()) tensors = tensors.subspan(cuda::step_some(ctx, tensors, momentum, learning_rate, guard));
 }
 
 }  // namespace psanet::kernels

@@ -1,6 +1,7 @@
 #include "tests/apps/programs.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,12 +13,11 @@
 
 namespace psanet::tests {
 
-ProgramResult run_program(const std::string& program, const std::vector<std::string>& arguments) {
-  const TemporaryFolder folder;
-  const std::string out = folder / "out", err = folder / "err";
+Running::Running(const std::string& program, const std::vector<std::string>& arguments) {
+  const std::string out = folder_ / "out", err = folder_ / "err";
   const std::string path = std::string(PSANET_BIN_DIR) + "/" + program;
-  const pid_t child = fork();
-  if (child == 0) {
+  child_ = fork();
+  if (child_ == 0) {
     std::vector<char*> argv = {const_cast<char*>(path.c_str())};
     for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
@@ -28,9 +28,41 @@ ProgramResult run_program(const std::string& program, const std::vector<std::str
     execv(path.c_str(), argv.data());
     _exit(127);
   }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), file_bytes(out), file_bytes(err)};
+}
+
+Running::~Running() {
+  if (ended_) return;
+  kill(child_, SIGKILL);
+  waitpid(child_, &status_, 0);
+}
+
+void Running::send(int signal) const {
+  kill(child_, signal);
+}
+
+bool Running::has_said(const std::string& text) const {
+  return file_bytes(folder_ / "out").find(text) != std::string::npos ||
+         file_bytes(folder_ / "err").find(text) != std::string::npos;
+}
+
+bool Running::wait_until_said(const std::string& text, double seconds) {
+  for (double waited = 0; waited < seconds && !has_said(text); waited += 0.002) {
+    if (!ended_ && waitpid(child_, &status_, WNOHANG) == child_) ended_ = true;
+    if (ended_) break;
+    usleep(2000);
+  }
+  return has_said(text);
+}
+
+ProgramResult Running::wait() {
+  if (!ended_) waitpid(child_, &status_, 0);
+  ended_ = true;
+  return {WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_), file_bytes(folder_ / "out"),
+          file_bytes(folder_ / "err")};
+}
+
+ProgramResult run_program(const std::string& program, const std::vector<std::string>& arguments) {
+  return Running(program, arguments).wait();
 }
 
 ProgramResult run_well(const std::string& program, const std::vector<std::string>& arguments) {

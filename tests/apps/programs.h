@@ -5,11 +5,36 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temporary_folder.h"
+
 namespace psanet::tests {
 
 struct ProgramResult {
   int exit_code = -1;
   std::string out, err;
+};
+
+/// A program that was started and is still running, or not any more.
+class Running {
+ public:
+  Running(const std::string& program, const std::vector<std::string>& arguments);
+  /// Kills it if it still runs.
+  ~Running();
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  void send(int signal) const;
+  /// Has it written this to standard output or error?
+  bool has_said(const std::string& text) const;
+  /// Waits until it has; false if it ended before or `seconds` passed.
+  bool wait_until_said(const std::string& text, double seconds = 60);
+  /// Waits for the end. An end by a signal counts as exit code 128 + signal, as in a shell.
+  ProgramResult wait();
+
+ private:
+  TemporaryFolder folder_;
+  int child_ = -1, status_ = 0;
+  bool ended_ = false;
 };
 
 /// Starts bin/<program> with these arguments and waits for it.

@@ -3,7 +3,7 @@
 
 #include "data/codec.h"
 #include "engine/safetensors.h"
-#include "tests/apps/programs.h"
+#include "tests/apps/tiny_run.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
 
@@ -30,8 +30,9 @@ TEST_CASE("train, score and predict leave what they promise") {
   const std::filesystem::path run = folder / "run";
   const ProgramResult trained = run_well("psanet-train", train_arguments("demo_with_psa", run));
   CHECK(trained.out.find("peak memory") != std::string::npos);
-  for (const char* file : {"recipe.json", "metrics.jsonl", "weights.safetensors", "checkpoint.safetensors",
-                           "evaluation/metrics.json", "evaluation/classes.csv", "evaluation/confusion.csv"}) {
+  for (const char* file :
+       {"recipe.json", "metrics.jsonl", "weights.safetensors", "best.safetensors", "checkpoints/000000002.json",
+        "evaluation/metrics.json", "evaluation/classes.csv", "evaluation/confusion.csv"}) {
     CAPTURE(file);
     CHECK(std::filesystem::is_regular_file(run / file));
   }
@@ -72,8 +73,7 @@ TEST_CASE("the resolved recipe repeats a run bit for bit, and a resumed run equa
   run_well("psanet-train", half);
   const ProgramResult resumed = run_well("psanet-train", {folder / "c", "--resume"});
   CHECK(resumed.out.find("iteration 2") != std::string::npos);
-  check_same_tensors(folder / "a" / std::string("checkpoint.safetensors"),
-                     folder / "c" / std::string("checkpoint.safetensors"));
+  CHECK(same_tensors(manifest_of(folder / "a", 4), manifest_of(folder / "c", 4)));
 }
 
 TEST_CASE("psanet-run: logits, losses, gradients and steps of a model on tensors from a file") {

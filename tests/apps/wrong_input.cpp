@@ -61,11 +61,13 @@ TEST_CASE("wrong recipes end with 2 and leave no run folder") {
 
 TEST_CASE("a run folder that holds a run is not overwritten") {
   const TemporaryFolder folder;
-  write(folder / "checkpoint.safetensors", "of days");
+  write(folder / "weights.safetensors", "of days");
   std::vector<std::string> arguments = {"demo_with_psa", "--data-root", tiny_scenes(), "--output", folder.path()};
   for (const std::string& a : tiny_overrides()) arguments.push_back(a);
   check_error(run_program("psanet-train", arguments), 2, {"holds a run already", "--resume"});
-  CHECK(file_bytes(folder / "checkpoint.safetensors") == "of days");
+  arguments.insert(arguments.end(), {"--resume", "auto"});
+  check_error(run_program("psanet-train", arguments), 2, {"holds a run already"});
+  CHECK(file_bytes(folder / "weights.safetensors") == "of days");
   CHECK(!std::filesystem::exists(folder / "recipe.json"));
 }
 

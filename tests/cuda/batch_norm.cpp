@@ -1,5 +1,8 @@
 #include "kernels/batch_norm.h"
 
+#include <cmath>
+#include <limits>
+
 #include "tests/cuda/support.h"
 
 namespace psanet::tests {
@@ -286,6 +289,19 @@ TEST_CASE("batch norm: running statistics") {
       check_close(running_mean.get(), wanted_mean, 3e-7, "running mean");
       check_close(running_variance.get(), wanted_variance, 3e-7, "running variance");
     });
+  }
+}
+
+TEST_CASE("batch norm: running statistics stay where the guard is not finite") {
+  const PerChannel p(150);
+  const PerChannelOnDevice d(p);
+  const Values mean = random_values(150, 21), variance = random_values(150, 22);
+  for (const float guard : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity(), 3e38f}) {
+    const Array<float> running_mean(mean), running_variance(variance), loss(Values{guard});
+    kernels::batch_norm_update_running(cuda(), 150, 7, 0.1f, d.mean.data(), d.variance.data(), running_mean.data(),
+                                       running_variance.data(), loss.data());
+    CHECK((running_mean.get() != mean) == std::isfinite(guard));
+    CHECK((running_variance.get() != variance) == std::isfinite(guard));
   }
 }
 

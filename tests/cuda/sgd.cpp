@@ -1,5 +1,7 @@
 #include "kernels/sgd.h"
 
+#include <cmath>
+#include <limits>
 #include <memory>
 
 #include "tests/cuda/support.h"
@@ -116,6 +118,27 @@ TEST_CASE("sgd: the first step is the plain gradient with decay") {
   kernels::sgd_step(cuda(), std::vector<SgdTensor>{t}, 0.9f, rate.data());
   CHECK(v.get() == Values{1.5f, -0.25f, -3.875f});
   CHECK(w.get() == Values{0.5f, -0.75f, 4.375f});
+}
+
+TEST_CASE("sgd: where the guard is not finite nothing changes") {
+  const Values before_w{2, -1, 0.5f, 3, 4}, before_v{1, 2, 3, 4, 5};
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  for (const float guard : {nan, infinity, -infinity, 0.0f, std::numeric_limits<float>::max()}) {
+    const Array<float> w(before_w), v(before_v), g(Values{nan, 1, 1, 1, 1}), rate(Values{0.5f}), loss(Values{guard});
+    const Array<bf16> copy(5);
+    SgdTensor t;
+    t.parameter = w.data();
+    t.momentum = v.data();
+    t.gradient = g.data();
+    t.elements = 5;
+    t.copy = copy.data();
+    const std::vector<bf16> before_copy = copy.get();
+    kernels::sgd_step(cuda(), std::vector<SgdTensor>{t}, 0.9f, rate.data(), loss.data());
+    const bool changes = std::isfinite(guard);
+    CHECK((v.get() != before_v) == changes);
+    CHECK((w.get() != before_w) == changes);
+    CHECK((copy.get()[1].bits != before_copy[1].bits) == changes);
+  }
 }
 
 }  // namespace

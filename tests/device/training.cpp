@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -178,6 +179,32 @@ TEST_CASE("device evaluation: probabilities are the processor's and bf16 comes n
   const std::vector<float> wanted = probabilities(processor());
   CHECK(distance(probabilities(gpu()), wanted) < 1e-5);
   CHECK(distance(probabilities(gpu(Precision::bf16)), wanted) < 2e-2);
+}
+
+TEST_CASE("training: a step whose loss is not finite changes nothing on the CUDA backend") {
+  Device& device = gpu();
+  const models::Model model = tiny_model();
+  Parameters parameters(device);
+  Program program(device, training_graph(model, device.target()), parameters, 3);
+  const auto state = [&] {
+    std::vector<std::vector<float>> values;
+    for (const auto& entry : parameters.entries()) values.push_back(entry.tensor.get<float>());
+    return values;
+  };
+  const auto before = state();
+  for (int64_t step = 0; step < 3; ++step) {  // the third is a recorded one
+    set_batch(program, step);
+    std::vector<float> pixels = program.input("image").get<float>();
+    pixels[7] = std::numeric_limits<float>::quiet_NaN();
+    program.input("image").set(pixels);
+    program.run();
+    CHECK_FALSE(std::isfinite(program.output("loss").get<float>()[0]));
+  }
+  CHECK(state() == before);
+  set_batch(program, 3);
+  program.run();
+  CHECK(std::isfinite(program.output("loss").get<float>()[0]));
+  CHECK(state() != before);
 }
 
 }  // namespace

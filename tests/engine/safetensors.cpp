@@ -159,12 +159,12 @@ TEST_CASE("safetensors: files that are none") {
   CHECK(error_of(folder / "text").find("its header claims") != std::string::npos);
 }
 
-TEST_CASE("safetensors: a file that cannot be written is a WeightsError that names it") {
+TEST_CASE("safetensors: a file that cannot be written is a FileError that names it") {
   const TemporaryFolder folder;
   try {
     write_safetensors(folder / "no" / "such" / "x.safetensors", example());
     FAIL("nothing was thrown");
-  } catch (const WeightsError& e) {
+  } catch (const FileError& e) {
     CHECK(std::string(e.what()).find((folder / "no" / "such" / "x.safetensors").string()) == 0);
   }
 }

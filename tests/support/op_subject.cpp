@@ -35,7 +35,8 @@ void add_output(Subject& s, const std::string& name, Value v) {
 }  // namespace
 
 bool has_bf16(const OpCase& c) {
-  static const std::set<std::string> kFloatOnly = {"sgd", "fold_batch_norm", "cast", "divide_or_zero"};
+  static const std::set<std::string> kFloatOnly = {"sgd",  "accumulate",    "clear", "fold_batch_norm",
+                                                   "cast", "divide_or_zero"};
   return kFloatOnly.count(c.op.name()) == 0;
 }
 

@@ -170,7 +170,7 @@ TEST_CASE("tree: above kernels nothing looks into a backend's folder, and only t
 }
 
 TEST_CASE("tree: the whole JSON library stays out of headers, but for those of structs that hold JSON") {
-  const std::set<std::string> hold = {"apps/recipe.h", "models/model_source.h"};
+  const std::set<std::string> hold = {"apps/recipe.h", "apps/run_checkpoints.h", "models/checkpoint.h", "models/model_source.h"};
   for (const SourceFile& file : read_tree()) {
     if (file.name.substr(file.name.size() - 2) != ".h" || hold.count(file.name)) continue;
     for (const Include& include : includes(file)) {

@@ -17,6 +17,8 @@ HostTensors softmax(const Op& op, const HostTensors& in);
 HostTensors softmax_backward(const Op& op, const HostTensors& in);
 HostTensors channel_scale(const Op& op, const HostTensors& in);
 HostTensors dropout_factors(const Op& op, const HostTensors& in);
+HostTensors accumulate(const Op& op, const HostTensors& in);
+HostTensors clear(const Op& op, const HostTensors& in);
 HostTensors sgd(const Op& op, const HostTensors& in);
 
 HostTensors concat(const Op& op, const HostTensors& in);

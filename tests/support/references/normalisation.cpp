@@ -42,6 +42,7 @@ HostTensors batch_norm(const Op& op, const HostTensors& in) {
 HostTensors batch_norm_update_running(const Op& op, const HostTensors& in) {
   const auto& update = *op.as<layers::BatchNormUpdateRunning>();
   HostTensor mean = in[2], variance = in[3];
+  if (update.guarded && !std::isfinite(static_cast<float>(in[4].at(0)))) return {mean, variance};
   const auto rows = static_cast<double>(update.rows);
   const double unbiased = update.rows > 1 ? rows / (rows - 1) : 1;
   for (int64_t c = 0; c < mean.type.elements(); ++c) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "layers/accumulate.h"
 #include "layers/arithmetic.h"
 #include "layers/cast.h"
 #include "layers/dropout2d.h"
@@ -132,13 +133,31 @@ HostTensors dropout_factors(const Op& op, const HostTensors& in) {
   return {factors};
 }
 
+HostTensors accumulate(const Op&, const HostTensors& in) {
+  HostTensors updated;
+  for (size_t t = 0; t < in.size(); t += 2) {
+    HostTensor sum = in[t + 1];
+    for (int64_t i = 0; i < sum.type.elements(); ++i) sum.at(i) += in[t].at(i);
+    updated.push_back(sum);
+  }
+  return updated;
+}
+
+HostTensors clear(const Op&, const HostTensors& in) {
+  HostTensors updated = in;
+  for (HostTensor& tensor : updated) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
+  return updated;
+}
+
 HostTensors sgd(const Op& op, const HostTensors& in) {
   const auto& rule = *op.as<layers::Sgd>();
   HostTensors updated;  // parameter and momentum of each tensor in turn, then copies
   for (size_t t = 0; t < rule.rate_factor.size(); ++t) {
-    HostTensor w = in[1 + 3 * t], v = in[2 + 3 * t];
-    const HostTensor& g = in[3 + 3 * t];
-    for (int64_t i = 0; i < w.type.elements(); ++i) {
+    const size_t first = rule.first_tensor() + 3 * t;
+    HostTensor w = in[first], v = in[first + 1];
+    const HostTensor& g = in[first + 2];
+    const bool skipped = rule.guarded && !std::isfinite(static_cast<float>(in[1].at(0)));
+    for (int64_t i = 0; !skipped && i < w.type.elements(); ++i) {
       v.at(i) = rule.momentum * v.at(i) + g.at(i) + rule.weight_decay[t] * w.at(i);
       w.at(i) -= in[0].at(0) * rule.rate_factor[t] * v.at(i);
     }

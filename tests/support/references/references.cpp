@@ -41,6 +41,8 @@ constexpr Entry kReferences[] = {
     {"resize_cross_entropy", &references::resize_cross_entropy},
     {"scale", &references::scale},
     {"scale_by", &references::scale_by},
+    {"accumulate", &references::accumulate},
+    {"clear", &references::clear},
     {"sgd", &references::sgd},
     {"slice", &references::slice},
     {"slice_backward", &references::slice_backward},

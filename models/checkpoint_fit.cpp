@@ -1,0 +1,90 @@
+#include "models/checkpoint_fit.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/fields_json.h"
+
+namespace psanet::models {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+void compare(const ordered_json& was, const ordered_json& is, const std::string& path,
+             const std::set<std::string>& may_differ, std::vector<std::string>& result) {
+  if (may_differ.count(path) || was == is) return;
+  if (!was.is_object() || !is.is_object()) {
+    result.push_back(fmt::format("{}: was {}, is {}", path, was.dump(), is.dump()));
+    return;
+  }
+  const auto below = [&](const std::string& key) { return path.empty() ? key : path + "." + key; };
+  for (const auto& [key, value] : was.items()) {
+    compare(value, is.contains(key) ? is.at(key) : ordered_json(), below(key), may_differ, result);
+  }
+  for (const auto& [key, value] : is.items()) {
+    if (!was.contains(key)) compare(ordered_json(), value, below(key), may_differ, result);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const ordered_json& was, const ordered_json& is,
+                                     const std::set<std::string>& may_differ) {
+  std::vector<std::string> result;
+  compare(was, is, "", may_differ, result);
+  return result;
+}
+
+ordered_json describe(const Graph& graph) {
+  ordered_json nodes = ordered_json::object();
+  for (const Node& node : graph.nodes()) {
+    if (node.is(Source::Kind::parameter) || node.is(Source::Kind::state)) continue;
+    std::vector<std::string> inputs, types;
+    for (Value v : node.inputs) inputs.push_back(v ? fmt::format("{}:{}", graph.node(v).name, v.output) : "none");
+    for (const Type& type : node.outputs) types.push_back(to_string(type));
+    std::string what = "source";
+    if (node.op()) {
+      what = fmt::format("{} {}", node.op()->name(), write_fields([&](Fields& f) { node.op()->fields(f); }).dump());
+    }
+    nodes[node.name] = fmt::format("{} of {} -> {}", what, fmt::join(inputs, " "), fmt::join(types, " "));
+  }
+  for (const auto& [name, value] : graph.outputs()) {
+    nodes["output " + name] = value ? fmt::format("{}:{}", graph.node(value).name, value.output) : "none";
+  }
+  return nodes;
+}
+
+std::vector<std::string> tensor_differences(const Safetensors& was, const Parameters& is) {
+  std::vector<std::string> result;
+  std::set<std::string> known;
+  for (const Parameters::Entry& entry : is.entries()) {
+    if (!Parameters::in_files(entry)) continue;
+    known.insert(entry.name);
+    const char* kind = entry.source.kind == Source::Kind::parameter ? "parameter" : "state";
+    const std::string shape = to_string(Parameters::file_shape(entry));
+    if (!was.contains(entry.name)) {
+      result.push_back(fmt::format("{} \"{}\": was not there, is {}", kind, entry.name, shape));
+      continue;
+    }
+    const std::string before = to_string(was.at(entry.name).shape);
+    if (before != shape) result.push_back(fmt::format("{} \"{}\": was {}, is {}", kind, entry.name, before, shape));
+  }
+  for (const auto& [name, tensor] : was.tensors) {
+    if (known.count(name) || name.find("num_batches_tracked") != std::string::npos) continue;
+    result.push_back(fmt::format("tensor \"{}\": was {}, is not in the model", name, to_string(tensor.shape)));
+  }
+  return result;
+}
+
+std::string first_few(const std::vector<std::string>& differences) {
+  const size_t shown = std::min<size_t>(differences.size(), 4);
+  std::string text =
+      fmt::format("{}", fmt::join(differences.begin(), differences.begin() + static_cast<long>(shown), "; "));
+  if (differences.size() > shown) text += fmt::format("; and {} more", differences.size() - shown);
+  return text;
+}
+
+}  // namespace psanet::models
