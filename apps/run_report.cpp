@@ -26,9 +26,11 @@ svg.chart { width: 100%; background: color-mix(in srgb, var(--line) 20%, transpa
 svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 svg text.title { font-size: 13px; fill: var(--ink); }
 svg .grid { stroke: var(--line); stroke-width: 1; } svg .curve { fill: none; stroke-width: 1.6; }
-svg .cursor { stroke: var(--soft); stroke-dasharray: 3 3; visibility: hidden; } svg.read .cursor { visibility: visible; }
+svg .cursor { stroke: var(--soft); stroke-dasharray: 3 3; visibility: hidden; }
+svg.read .cursor { visibility: visible; }
 svg text.readout { fill: var(--ink); }
-.figures { display: flex; flex-wrap: wrap; gap: 2rem; margin: 1rem 0; } .figures b { display: block; font-size: 1.5rem; }
+.figures { display: flex; flex-wrap: wrap; gap: 2rem; margin: 1rem 0; }
+.figures b { display: block; font-size: 1.5rem; }
 .bar { display: inline-block; height: .7rem; background: var(--accent); border-radius: 2px; vertical-align: baseline; }
 .samples img { display: block; margin: 0 0 1rem; }
 )";

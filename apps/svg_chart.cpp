@@ -167,7 +167,9 @@ for (const svg of document.querySelectorAll('svg.chart')) {
     const at = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
     const x = low + (at - left) / (right - left) * (high - low);
     let nearest = null;
-    for (const c of curves) for (const v of c.x) if (nearest === null || Math.abs(v - x) < Math.abs(nearest - x)) nearest = v;
+    for (const v of curves.flatMap(c => c.x)) {
+      if (nearest === null || Math.abs(v - x) < Math.abs(nearest - x)) nearest = v;
+    }
     if (nearest === null) return;
     const pixel = left + (nearest - low) / (high - low) * (right - left);
     cursor.setAttribute('x1', pixel); cursor.setAttribute('x2', pixel);

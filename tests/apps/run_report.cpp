@@ -90,7 +90,7 @@ TEST_CASE("report: a page with everything that the folder holds, and nothing fro
   write(folder / "metrics.jsonl",
         "{\"iteration\": 10, \"loss\": 3, \"lr\": 0.1}\n{\"iteration\": 20, \"loss\": 2, \"lr\": 0.05}\n");
   std::string page = run_report(folder.path());
-  CHECK(count(page, "a &lt;test&gt;") == 1);
+  CHECK(count(page, "a &lt;test&gt;") == 2);  // also in the recipe
   CHECK(count(page, "<svg") == 2);
   CHECK(page.find("20 of 20") != std::string::npos);
   CHECK(page.find("Class by class") == std::string::npos);  // not scored yet
