@@ -4,10 +4,53 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "apps/run_checkpoints.h"
+#include "data/codec.h"
+#include "engine/atomic_file.h"
 #include "engine/error.h"
 
 namespace psanet::apps {
+
+namespace {
+
+/// metrics.jsonl as far as a run that goes on keeps it; its path.
+std::filesystem::path begun_log(const std::filesystem::path& run_folder, int64_t start, bool with_scores) {
+  const std::filesystem::path file = run_folder / "metrics.jsonl";
+  std::ostringstream log;
+  if (start > 0) log << std::ifstream(file).rdbuf();
+  write_text_atomically(file, log_until(log.str(), start, with_scores));
+  return file;
+}
+
+/// The official training script's names.
+std::string tag_of(const std::string& key) {
+  if (key == "loss") return "loss_train_batch";
+  if (key == "loss.smooth") return "loss_train";
+  if (key == "loss.main") return "loss_train_batch_main";
+  return key;
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& run_folder, int64_t start, bool with_scores, const std::string& text)
+    : lines_(begun_log(run_folder, start, with_scores), std::ios::app), events_(run_folder, start > 0 ? start + 1 : 0) {
+  events_.text("recipe", start, "```json\n" + text + "\n```");
+}
+
+void RunLog::add(const nlohmann::ordered_json& numbers) {
+  lines_ << numbers.dump() << std::endl;
+  lines_.clear();  // a full disk costs a line, not all that follow
+  const auto iteration = numbers.at("iteration").get<int64_t>();
+  for (const auto& [key, value] : numbers.items()) {
+    if (key != "iteration" && value.is_number()) events_.scalar(tag_of(key), iteration, value.get<double>());
+  }
+}
+
+void RunLog::picture(const std::string& tag, int64_t iteration, const data::Image& image) {
+  events_.image(tag, iteration, image.height, image.width, data::png_bytes(image));
+}
 
 std::map<std::string, LoggedSeries> read_run_log(const std::filesystem::path& file) {
   std::ifstream in(file);

@@ -1,12 +1,39 @@
-// What a training run logged: metrics.jsonl, read back.
+// What a training run logs: metrics.jsonl and TensorBoard's events; and the former read back.
 #pragma once
 
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/event_file.h"
+#include "data/image.h"
+
 namespace psanet::apps {
+
+/// Writes `<run>/metrics.jsonl`, a JSON object a line, and `<run>/events.out.tfevents...`. A disk that is full costs
+/// lines of the log, never the run.
+class RunLog {
+ public:
+  /// A run that goes on from iteration `start` (above 0) first takes out of metrics.jsonl what was logged behind it,
+  /// for it will be logged again; `with_scores` keeps the scores of `start` itself. `text` (the recipe) is shown in
+  /// TensorBoard. std::runtime_error if the files cannot be made.
+  RunLog(const std::filesystem::path& run_folder, int64_t start, bool with_scores, const std::string& text);
+
+  /// `numbers`: an object with "iteration"; every other number in it becomes a scalar there, too. TensorBoard has the
+  /// official code's tags: loss -> loss_train_batch, loss.smooth -> loss_train, lr, mIoU_val, mAcc_val, allAcc_val, ...
+  void add(const nlohmann::ordered_json& numbers);
+  /// For TensorBoard alone.
+  void picture(const std::string& tag, int64_t iteration, const data::Image& image);
+  void flush() { lines_.flush(); }
+
+ private:
+  std::ofstream lines_;
+  EventFile events_;
+};
 
 /// One quantity over the iterations of a run.
 struct LoggedSeries {

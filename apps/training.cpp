@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
-#include <sstream>
 
 #include "apps/evaluation.h"
 #include "apps/loss_watch.h"
 #include "apps/progress.h"
+#include "apps/run_log.h"
 #include "apps/run_state.h"
 #include "apps/stop_signals.h"
 #include "apps/trace.h"
@@ -25,8 +24,6 @@
 #include "models/weights_file.h"
 
 namespace psanet::apps {
-
-using nlohmann::ordered_json;
 
 namespace {
 
@@ -110,7 +107,7 @@ class Run {
     loader_.seek(start_ * recipe_.accumulate);
     create_folder(options_.run_folder);
     write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
-    open_log();
+    log_.emplace(options_.run_folder, start_, checkpoints_.has_scores(start_), recipe_.to_json().dump(2));
     {
       const StopSignals signals;
       signals_ = &signals;
@@ -162,17 +159,6 @@ class Run {
     loader_.seek(start_ * recipe_.accumulate);
   }
 
-  /// What was logged behind the checkpoint will be logged again.
-  void open_log() {
-    const std::filesystem::path file = options_.run_folder / "metrics.jsonl";
-    if (start_ > 0) {
-      std::ostringstream log;
-      log << std::ifstream(file).rdbuf();
-      write_text_atomically(file, log_until(log.str(), start_, checkpoints_.has_scores(start_)));
-    }
-    log_.open(file, start_ > 0 ? std::ios::app : std::ios::trunc);
-  }
-
   void announce() {
     int64_t trained = 0;
     for (const Parameters::Entry& entry : parameters_.entries()) {
@@ -213,15 +199,17 @@ class Run {
       smooth = smooth == 0 ? value : 0.95 * smooth + 0.05 * value;
       const double per_second =
           static_cast<double>((i - start_ + 1) * recipe_.batch * recipe_.accumulate) / progress.seconds();
-      progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s", smooth, rate_of(i), per_second));
+      progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s  data wait {:.0f} %", smooth,
+                                         rate_of(i), per_second, 100 * waited_seconds / progress.seconds()));
       if ((i + 1) % 10 == 0 || i + 1 == iterations_) {
-        log({{"iteration", i + 1},
-             {"loss", value},
-             {"loss.main", main_value},
-             {"lr", rate_of(i)},
-             {"images_per_second", per_second},
-             {"data_wait_seconds", waited_seconds},
-             {"seconds", progress.seconds()}});
+        log_->add({{"iteration", i + 1},
+                   {"loss", value},
+                   {"loss.smooth", smooth},
+                   {"loss.main", main_value},
+                   {"lr", rate_of(i)},
+                   {"images_per_second", per_second},
+                   {"data_wait_seconds", waited_seconds},
+                   {"seconds", progress.seconds()}});
       }
     };
     bool save_due = false;
@@ -296,7 +284,7 @@ class Run {
       checkpoints_.save(parameters_, done_);
       saved = "saved";
     }
-    log_.flush();
+    log_->flush();
     throw StoppedBySignal{fmt::format("stopped by {} after iteration {}, {}; --resume goes on",
                                       signal_name(signals_->received()), done_, saved)};
   }
@@ -355,11 +343,11 @@ class Run {
     const double values[] = {scores.mean_iou(), scores.mean_accuracy(), scores.pixel_accuracy()};
     std::map<std::string, double> by_name;
     for (size_t n = 0; n < std::size(kScoreNames); ++n) by_name[kScoreNames[n]] = values[n];
-    log({{"iteration", iteration},
-         {kScoreNames[0], values[0]},
-         {kScoreNames[1], values[1]},
-         {kScoreNames[2], values[2]},
-         {"protocol", recipe_.evaluation.protocol(model_.input).describe()}});
+    log_->add({{"iteration", iteration},
+               {kScoreNames[0], values[0]},
+               {kScoreNames[1], values[1]},
+               {kScoreNames[2], values[2]},
+               {"protocol", recipe_.evaluation.protocol(model_.input).describe()}});
     try {
       write_scores(options_.run_folder / "evaluation", dataset_, scores,
                    recipe_.evaluation.protocol(model_.input).describe());
@@ -369,11 +357,6 @@ class Run {
     // Last: a checkpoint without scores has its evaluation made anew when a run goes on from it.
     checkpoints_.add_scores(parameters_, iteration, by_name);
     if (iteration == iterations_) scores_ = scores;
-  }
-
-  void log(const ordered_json& entry) {
-    log_ << entry.dump() << std::endl;
-    log_.clear();  // a full disk costs a line, not all that follow
   }
 
   Recipe recipe_;
@@ -396,7 +379,7 @@ class Run {
   LossWatch watch_;
   const StopSignals* signals_ = nullptr;  // while steps are made
   bool stopping_ = false;
-  std::ofstream log_;
+  std::optional<RunLog> log_;
   int64_t start_ = 0, done_ = 0;
 };
 

@@ -94,6 +94,10 @@ void write_png(const std::filesystem::path& path, const Image& image) {
   write_file_bytes(path, encode_png(image, path.string()));
 }
 
+std::vector<std::uint8_t> png_bytes(const Image& image) {
+  return encode_png(image, "a picture");
+}
+
 void write_jpeg(const std::filesystem::path& path, const Image& image, int quality) {
   write_file_bytes(path, encode_jpeg(image, quality, path.string()));
 }

@@ -25,6 +25,8 @@ LabelMap read_label(const std::filesystem::path& path);
 
 /// The same pixels and settings always give the same bytes; writes are atomic (temporary name, sync, rename).
 void write_png(const std::filesystem::path& path, const Image& image);
+/// The bytes of such a file.
+std::vector<std::uint8_t> png_bytes(const Image& image);
 void write_jpeg(const std::filesystem::path& path, const Image& image, int quality = 90);
 
 /// 8-bit grey PNG, or with a palette (at most 256 colours, entry = label value, missing ones black) an indexed one.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "apps/run_log.h"
 #include "apps/svg_chart.h"
@@ -52,6 +53,38 @@ TEST_CASE("run log: a broken line in the middle and a missing file are one line"
   CHECK_THROWS_WITH(read_run_log(folder / "metrics.jsonl"),
                     Catch::Contains("metrics.jsonl, line 2: want a JSON object with a number \"iteration\""));
   CHECK_THROWS_AS(read_run_log(folder / "other.jsonl"), ConfigError);
+}
+
+TEST_CASE("run log: every number goes to both files, and going on takes out what will be logged again") {
+  const TemporaryFolder folder;
+  const auto events = [&] {
+    std::string all;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+      if (entry.path().filename().string().rfind("events.out.tfevents.", 0) == 0)
+        all += psanet::tests::file_bytes(entry.path());
+    }
+    return all;
+  };
+  {
+    RunLog log(folder.path(), 0, false, "the recipe");
+    for (int i : {10, 20, 30})
+      log.add({{"iteration", i}, {"loss", 3.0 / i}, {"loss.smooth", 1}, {"protocol", "words"}});
+    log.add({{"iteration", 30}, {"mIoU_val", 0.5}});
+    log.picture("prediction/street", 30, data::Image(2, 3, {1, 2, 3}));
+  }
+  for (const char* tag : {"loss_train_batch", "loss_train", "mIoU_val", "prediction/street", "recipe"}) {
+    CAPTURE(tag);
+    CHECK(events().find(tag) != std::string::npos);
+  }
+  CHECK(events().find("protocol") == std::string::npos);
+  {
+    RunLog log(folder.path(), 20, false, "the recipe");
+    CHECK(read_run_log(folder / "metrics.jsonl").at("loss").iterations == std::vector<double>{10, 20});
+    log.add({{"iteration", 30}, {"loss", 7}});
+  }
+  const auto log = read_run_log(folder / "metrics.jsonl");
+  CHECK(log.at("loss").values.back() == 7);
+  CHECK(log.count("mIoU_val") == 0);
 }
 
 TEST_CASE("chart: ticks are round and cover the range") {
