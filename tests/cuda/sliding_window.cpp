@@ -9,7 +9,7 @@ using namespace kernels;
 
 /// `taps` places of [0, in) for each of `out` outputs, with weights.
 struct Axis {
-  Axis(int64_t in, int64_t out, int64_t taps, unsigned seed) : out(out), taps(taps) {
+  Axis(int64_t in, int64_t out_size, int64_t taps_each, unsigned seed) : out(out_size), taps(taps_each) {
     weight = random_values(out * taps, seed);
     for (int64_t i = 0; i < out * taps; ++i) index.push_back(static_cast<int32_t>(i * 7 % in));
     for (float& w : weight) w = 0.6f + 0.4f * w;
