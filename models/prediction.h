@@ -42,7 +42,7 @@ class Predictor {
   void score(const FloatImageView& image, std::span<const uint8_t> truth);
   /// The labels [H,W] of the last image that labels() or score() predicted.
   std::vector<uint8_t> last_labels() const;
-  /// Adds labels that something else made of the last image's probabilities.
+  /// Adds labels [H,W] that something else made, such as a CRF from probabilities().
   void count(std::span<const uint8_t> labels, std::span<const uint8_t> truth);
   /// Counts [C,C] of (truth, prediction) since clear_confusion(), truth major.
   std::vector<int64_t> confusion() const;

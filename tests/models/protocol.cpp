@@ -226,6 +226,24 @@ TEST_CASE("every protocol gives the same bits whatever the batch of windows") {
   }
 }
 
+TEST_CASE("predictions have the same bits for any number of threads") {
+  const std::vector<float> pixels = made_up_pixels(70, 50);
+  for (Protocol protocol : {Protocol::semseg, Protocol::caffe, Protocol::slide}) {
+    ProtocolOptions options;
+    options.protocol = protocol;
+    options.base_size = 100;
+    std::vector<float> first;
+    for (int threads : {1, 2, 3}) {
+      Device device = psanet::tests::test_device(threads);
+      Parameters parameters(device);
+      Predictor predictor(device, channels_as_classes(2, 33, 41), parameters, options);
+      const std::vector<float> result = predictor.probabilities({70, 50, pixels.data()});
+      if (first.empty()) first = result;
+      CHECK(std::memcmp(first.data(), result.data(), first.size() * sizeof(float)) == 0);
+    }
+  }
+}
+
 TEST_CASE("convolutions of oneDNN may differ in the last bits with the batch of windows") {
   Device device = psanet::tests::test_device(0);
   const std::vector<float> pixels = made_up_pixels(70, 50);
@@ -353,7 +371,7 @@ TEST_CASE("whole images: a program for each size, dropped when there is no room"
   CHECK(tight.programs_built() == 6);  // one at a time: the crop's own, then 73x57, 57x73, 73x57, 57x73, 73x57
 }
 
-TEST_CASE("a compact map cannot be run on whole images; an over-complete one can with the mask of its training") {
+TEST_CASE("a compact map cannot be run on whole images but an over-complete one can with the mask of its training") {
   Device device = psanet::tests::test_device(1);
   const nlohmann::json settings = {{"classes", 3}, {"crop_h", 33}, {"crop_w", 33}};
   const std::vector<float> pixels = made_up_pixels(40, 50);
