@@ -5,32 +5,72 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/progress.h"
-#include "data/codec.h"
+#include "data/confusion_picture.h"
+#include "data/image_formats.h"
+#include "data/read_ahead.h"
 #include "engine/atomic_file.h"
 
 namespace psanet::apps {
 
-data::ConfusionMatrix evaluate(models::Predictor& predictor, const data::Dataset& dataset,
-                               const std::vector<data::Sample>& samples, const std::string& title,
-                               const std::filesystem::path& prediction_folder,
-                               const std::function<void()>& before_each) {
-  data::ConfusionMatrix scores(dataset.class_count());
-  if (!prediction_folder.empty()) std::filesystem::create_directories(prediction_folder);
-  Progress progress(title, static_cast<int64_t>(samples.size()));
-  for (size_t i = 0; i < samples.size(); ++i) {
-    if (before_each) before_each();
-    const data::LabelledImage sample = data::load_sample(dataset, samples[i]);
-    const data::FloatImage image(sample.image);
-    data::LabelMap prediction(image.height, image.width);
-    prediction.labels = predictor.labels({image.height, image.width, image.pixels.data()});
-    if (!sample.label.labels.empty()) scores.add(prediction, sample.label);
-    if (!prediction_folder.empty()) {
-      const std::vector<data::Rgb> palette = dataset.palette();
-      data::write_label_png(prediction_folder / (samples[i].image.stem().string() + ".png"), prediction, palette);
-    }
-    progress.update(static_cast<int64_t>(i) + 1, fmt::format("mIoU {:.2f}", 100 * scores.mean_iou()));
+std::string Evaluation::pace() const {
+  return fmt::format("{} images in {:.1f} s ({:.2f} a second), of which {:.1f} s waiting for images", images, seconds,
+                     seconds > 0 ? static_cast<double>(images) / seconds : 0.0, waited_seconds);
+}
+
+namespace {
+
+/// The labels of one image, which the predictor has counted where it made them itself; empty if nobody asked for them.
+data::LabelMap predict(models::Predictor& predictor, const data::LabelledImage& sample, const EvaluationHooks& hooks) {
+  if (hooks.labels) return hooks.labels(sample.image);
+  const data::FloatImage image(sample.image);
+  const models::FloatImageView view{image.height, image.width, image.pixels.data()};
+  data::LabelMap prediction;
+  if (sample.label.labels.empty()) {
+    prediction.labels = predictor.labels(view);
+  } else {
+    predictor.score(view, sample.label.labels);
+    if (!hooks.sink) return {};
+    prediction.labels = predictor.last_labels();
   }
-  return scores;
+  prediction.height = image.height;
+  prediction.width = image.width;
+  return prediction;
+}
+
+}  // namespace
+
+Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
+                    const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks) {
+  Evaluation result{data::ConfusionMatrix(dataset.class_count())};
+  data::ReadAhead decoded(dataset, samples);
+  Progress progress(title, static_cast<int64_t>(samples.size()));
+  predictor.clear_confusion();
+  data::ConfusionMatrix so_far(dataset.class_count());
+  double looked_seconds = -1;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (hooks.before_each) hooks.before_each();
+    const data::LabelledImage sample = decoded.next();
+    const bool labelled = !sample.label.labels.empty();
+    const data::LabelMap prediction = predict(predictor, sample, hooks);
+    if (labelled && hooks.labels) predictor.count(prediction.labels, sample.label.labels);
+    if (hooks.sink) hooks.sink(samples[i], prediction);
+    result.scored |= labelled;
+    std::string text = result.scored ? "" : "no labels: nothing is scored";
+    if (result.scored) {
+      if (progress.seconds() > looked_seconds + 1) {  // reading the counts waits for the device
+        looked_seconds = progress.seconds();
+        so_far = data::ConfusionMatrix(dataset.class_count());
+        so_far.add_counts(predictor.confusion());
+      }
+      text = fmt::format("mIoU {:.2f}", 100 * so_far.mean_iou());
+    }
+    progress.update(static_cast<int64_t>(i) + 1, fmt::format("{}  data wait {:.1f} s", text, decoded.waited_seconds()));
+  }
+  result.scores.add_counts(predictor.confusion());
+  result.images = static_cast<int64_t>(samples.size());
+  result.seconds = progress.seconds();
+  result.waited_seconds = decoded.waited_seconds();
+  return result;
 }
 
 std::string summary(const data::ConfusionMatrix& scores) {
@@ -92,6 +132,11 @@ void write_scores(const std::filesystem::path& folder, const data::Dataset& data
   write_text_atomically(folder / "metrics.json", metrics.dump(2) + "\n");
   write_text_atomically(folder / "classes.csv", table);
   write_text_atomically(folder / "confusion.csv", confusion);
+  const std::vector<std::string> names = dataset.names();
+  const data::Image picture =
+      data::draw_confusion(scores, names, fmt::format("{}: {}", dataset.name, summary(scores)), protocol);
+  const std::vector<uint8_t> png = data::encode_png(picture, "confusion.png");
+  write_text_atomically(folder / "confusion.png", {reinterpret_cast<const char*>(png.data()), png.size()});
   write_text_atomically(folder / "classes.txt", class_table(dataset, scores) + protocol + "\n");
 }
 

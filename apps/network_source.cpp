@@ -14,6 +14,8 @@ void NetworkOptions::add_to(App& app, const std::string& run_option) {
   app.option("--weights", weights, "safetensors file (default: the run's weights.safetensors)");
   app.option("--dataset", dataset, "dataset description, or the name of one of ours: class names and colours");
   app.option("--data-root", data_root, "folder of the dataset");
+  app.option("--protocol", protocol, "semseg, caffe, whole or slide (docs/protocols.md)");
+  app.option("--stride", stride, "pixels between windows of the protocol slide (0: two thirds of the crop)");
   app.option("--scales", scales, "scales to average, as --scales 0.5,0.75,1,1.25,1.5,1.75");
   app.option("--base-size", base_size, "long side of the image at scale 1 (0: as the image)");
   app.option("--batch", batch, "windows at a time; results do not depend on it", 1);
@@ -43,6 +45,8 @@ Recipe recipe_of(const NetworkOptions& o) {
   if (o.base_size >= 0) recipe.evaluation.base_size = o.base_size;
   if (o.batch > 0) recipe.evaluation.batch = o.batch;
   if (o.no_mirror) recipe.evaluation.mirror = false;
+  if (!o.protocol.empty()) recipe.evaluation.rules = models::protocol_named(o.protocol);
+  if (o.stride > 0) recipe.evaluation.stride = o.stride;
   for (const std::string& setting : o.settings) models::add_setting(recipe.let, setting);
   for (double scale : recipe.evaluation.scales) {
     if (!(scale > 0)) throw ConfigError(fmt::format("--scales: found {}, want numbers above 0", scale));
@@ -78,6 +82,6 @@ Network::Network(const NetworkOptions& options, const DeviceChoice& choice)
       device(with_precision_of(recipe, choice).open()),
       parameters(device),
       predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights),
-                recipe.evaluation.protocol(model.input)) {}
+                recipe.evaluation.protocol(model.input), resizable_recipe_model(recipe, dataset)) {}
 
 }  // namespace psanet::apps

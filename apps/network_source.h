@@ -12,7 +12,8 @@ struct NetworkOptions {
   std::string model, dataset, data_root, weights;
   std::vector<std::string> settings;  // --set of the model
   std::vector<double> scales;
-  int64_t base_size = -1, batch = 0;
+  int64_t base_size = -1, batch = 0, stride = 0;
+  std::string protocol;
   bool no_mirror = false;
   /// `run_option`: how the run folder is named, "run" (positional) or "--run".
   void add_to(App& app, const std::string& run_option = "run");

@@ -26,6 +26,8 @@ void EvaluationRecipe::fields(Fields& f) {
   f("base_size", base_size, "long side of the image at scale 1, pixels; 0: as the image");
   f("scales", scales, "scales whose probabilities are averaged");
   f("mirror", mirror, "averages with the mirror image");
+  f("protocol", rules, "semseg, caffe, whole or slide (docs/protocols.md)");
+  f("stride", stride, "pixels between windows of the protocol slide; 0: two thirds of the crop");
 }
 
 models::ProtocolOptions EvaluationRecipe::protocol(const models::PixelInput& input) const {
@@ -34,6 +36,8 @@ models::ProtocolOptions EvaluationRecipe::protocol(const models::PixelInput& inp
   options.base_size = base_size;
   options.scales = scales;
   options.mirror = mirror;
+  options.protocol = rules;
+  options.stride = stride;
   return options;
 }
 
@@ -247,7 +251,10 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
   return recipe;
 }
 
-models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& dataset) {
+namespace {
+
+/// The recipe's `let`s and the dataset's number of classes.
+json model_settings(const Recipe& recipe, const data::Dataset& dataset) {
   json settings = recipe.let;
   const int classes = dataset.class_count();
   if (auto it = settings.find("classes"); it != settings.end() && *it != classes) {
@@ -255,7 +262,18 @@ models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& datas
         fmt::format("let.classes: found {}, but the dataset {} has {} classes", it->dump(), dataset.name, classes));
   }
   settings["classes"] = classes;
-  return models::read_model(recipe.model, settings);
+  return settings;
+}
+
+}  // namespace
+
+models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& dataset) {
+  return models::read_model(recipe.model, model_settings(recipe, dataset));
+}
+
+std::optional<models::ResizableNetwork> resizable_recipe_model(const Recipe& recipe, const data::Dataset& dataset) {
+  if (!models::rules_of(recipe.evaluation.rules).whole) return {};
+  return models::resizable_network(recipe.model, model_settings(recipe, dataset));
 }
 
 std::string document_recipe() {

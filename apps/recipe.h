@@ -28,6 +28,8 @@ struct EvaluationRecipe {
   int64_t base_size = 0;
   std::vector<double> scales = {1.0};
   bool mirror = true;
+  models::Protocol rules = models::Protocol::semseg;
+  int64_t stride = 0;
   void fields(Fields& f);
   /// `input`: the model's.
   models::ProtocolOptions protocol(const models::PixelInput& input) const;
@@ -72,5 +74,7 @@ std::string document_recipe();
 
 /// The recipe's model for a dataset: `classes` is the dataset's (ConfigError if the recipe says otherwise).
 models::Model read_recipe_model(const Recipe& recipe, const data::Dataset& dataset);
+/// The same model for other sizes, if the recipe's test protocol needs that.
+std::optional<models::ResizableNetwork> resizable_recipe_model(const Recipe& recipe, const data::Dataset& dataset);
 
 }  // namespace psanet::apps

@@ -324,16 +324,18 @@ class Run {
   void score(int64_t iteration, Progress* progress) {
     if (!predictor_) {
       predictor_.emplace(device_, model_.build({layers::Mode::eval, recipe_.evaluation.batch}), parameters_,
-                         recipe_.evaluation.protocol(model_.input));
+                         recipe_.evaluation.protocol(model_.input), resizable_recipe_model(recipe_, dataset_));
     }
     predictor_->refresh();
     struct Interrupted {};
     data::ConfusionMatrix scores(dataset_.class_count());
     try {
-      scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, {}, [&] {
+      EvaluationHooks hooks;
+      hooks.before_each = [&] {
         // Ranks that score different numbers of images cannot agree here: they stop behind the next step.
         if (!options_.any_rank && signals_->received() != 0) throw Interrupted{};
-      });
+      };
+      scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, hooks).scores;
     } catch (const Interrupted&) {
       stopping_ = true;  // a resumed run makes it anew
       return;

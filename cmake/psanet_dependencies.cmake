@@ -8,6 +8,7 @@ if(NOT PSANET_KERNEL_TESTS_ONLY)
   find_package(JPEG REQUIRED)
   find_package(PNG REQUIRED)
   find_package(ZLIB REQUIRED)  # libpng's own; for MATLAB files
+  find_package(LibArchive REQUIRED)
 endif()
 
 # oneDNN by file: Debian's dnnl-config.cmake wants OpenCL's development files, which neither it nor we use on the CPU.

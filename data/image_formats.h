@@ -17,6 +17,12 @@ Image decode_png(Bytes bytes, const std::string& name);
 Image decode_rare(Bytes bytes, const std::string& name, const char* format);  ///< BMP, GIF, PPM/PGM, TGA
 LabelMap decode_label_png(Bytes bytes, const std::string& name);
 
+struct LabelPng {
+  LabelMap label;
+  std::vector<Rgb> palette;  ///< empty for a grey PNG
+};
+LabelPng decode_label_png_with_palette(Bytes bytes, const std::string& name);
+
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality, const std::string& name);
 std::vector<std::uint8_t> encode_png(const Image& image, const std::string& name);
 std::vector<std::uint8_t> encode_label_png(const LabelMap& label, std::span<const Rgb> palette,

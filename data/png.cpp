@@ -84,6 +84,16 @@ class Reader {
     if (!try_pixels(rows.data())) throw damaged();
   }
 
+  /// After header(); empty if there is none.
+  std::vector<Rgb> palette() const {
+    png_colorp colors = nullptr;
+    int count = 0;
+    std::vector<Rgb> result;
+    if (png_get_PLTE(png_, info_, &colors, &count) == 0) return result;
+    for (int i = 0; i < count; ++i) result.push_back({colors[i].red, colors[i].green, colors[i].blue});
+    return result;
+  }
+
   png_structp png() const { return png_; }
   png_infop info() const { return info_; }
 
@@ -174,6 +184,10 @@ Image decode_png(Bytes bytes, const std::string& name) {
 }
 
 LabelMap decode_label_png(Bytes bytes, const std::string& name) {
+  return decode_label_png_with_palette(bytes, name).label;
+}
+
+LabelPng decode_label_png_with_palette(Bytes bytes, const std::string& name) {
   Reader reader(bytes, name);
   const Header h = reader.header();
   if (h.color_type != PNG_COLOR_TYPE_GRAY && h.color_type != PNG_COLOR_TYPE_PALETTE) {
@@ -185,7 +199,10 @@ LabelMap decode_label_png(Bytes bytes, const std::string& name) {
                     "palette) whose values are the class indices",
                     name, kind));
   }
-  LabelMap label(int(h.height), int(h.width));
+  LabelPng png;
+  png.palette = reader.palette();
+  png.label = LabelMap(int(h.height), int(h.width));
+  LabelMap& label = png.label;
   if (h.bit_depth == 16) {
     std::vector<std::uint8_t> wide(label.labels.size() * 2);
     reader.pixels(wide.data(), std::size_t(h.width) * 2, h.height);
@@ -197,11 +214,11 @@ LabelMap decode_label_png(Bytes bytes, const std::string& name) {
       }
       label.labels[i] = wide[i * 2 + 1];
     }
-    return label;
+    return png;
   }
   png_set_packing(reader.png());  // one value a byte, not scaled
   reader.pixels(label.labels.data(), h.width, h.height);
-  return label;
+  return png;
 }
 
 std::vector<std::uint8_t> encode_png(const Image& image, const std::string& name) {

@@ -1,186 +1,286 @@
 #include "models/prediction.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/error.h"
+#include "kernels/loss.h"
+#include "kernels/softmax.h"
 #include "layers/passes.h"
 #include "layers/resize.h"
 #include "layers/softmax.h"
-#include "models/pixel_resize.h"
 
 namespace psanet::models {
 
 namespace {
-int64_t round_half_even(double value) {
-  return std::llrint(value);
-}  // the default rounding mode
+
+/// Windows that cover each place of an axis.
+void count_visits(const std::vector<int64_t>& starts, int64_t window, int64_t size, std::vector<int32_t>& visits) {
+  visits.assign(static_cast<size_t>(size), 0);
+  for (int64_t start : starts) {
+    for (int64_t i = start; i < start + window; ++i) ++visits[static_cast<size_t>(i)];
+  }
+}
+
 }  // namespace
 
-std::string ProtocolOptions::describe() const {
-  return fmt::format("semseg protocol: scales {}, {}, long side {}, sliding crops with stride 2/3",
-                     fmt::join(scales, " "), mirror ? "mirror images averaged" : "no mirror images",
-                     base_size > 0 ? fmt::format("{}", base_size) : "as the image");
-}
-
-ScaledSize scaled_size(int64_t height, int64_t width, double scale, int64_t base_size) {
-  const int64_t longer = std::max(height, width);
-  const int64_t long_side = round_half_even(scale * static_cast<double>(base_size > 0 ? base_size : longer));
-  const auto other = [&](int64_t shorter) {
-    return std::max<int64_t>(1, round_half_even(static_cast<double>(long_side) / static_cast<double>(longer) *
-                                                static_cast<double>(shorter)));
-  };
-  return height > width ? ScaledSize{long_side, other(width)} : ScaledSize{other(height), long_side};
-}
-
-std::vector<int64_t> window_starts(int64_t size, int64_t crop) {
-  const int64_t stride = (2 * crop + 2) / 3;  // ceil(crop * 2/3)
-  std::vector<int64_t> starts;
-  const int64_t count = (size - crop + stride - 1) / stride + 1;
-  for (int64_t i = 0; i < count; ++i) starts.push_back(std::min(i * stride, size - crop));
-  return starts;
-}
-
-Graph prediction_graph(const Graph& evaluation, Target target) {
+Graph prediction_graph(const Graph& evaluation, Target target, bool softmax) {
   Graph graph = evaluation;
-  Value logits = graph.output("logits");
-  if (!logits) throw ConfigError("the model has no output \"logits\"");
-  const Value image = graph.find_source("image");
-  const Type crop = graph.type(image);
-  if (graph.type(logits)[1] != crop[1] || graph.type(logits)[2] != crop[2]) {
-    logits = graph.add("prediction.resize", layers::Resize{crop[1], crop[2], true}, {logits});
+  Value scores = graph.output("logits");
+  if (!scores) throw ConfigError("the model has no output \"logits\"");
+  const Type crop = graph.type(graph.find_source("image"));
+  if (graph.type(scores)[1] != crop[1] || graph.type(scores)[2] != crop[2]) {
+    scores = graph.add("prediction.resize", layers::Resize{crop[1], crop[2], true}, {scores});
   }
-  const Value probabilities = graph.add("prediction.softmax", layers::Softmax{}, {logits});
+  if (softmax) scores = graph.add("prediction.softmax", layers::Softmax{}, {scores});
   graph.clear_outputs();
-  graph.output("probabilities", probabilities);
+  graph.output(softmax ? "probabilities" : "logits", scores);
   return layers::optimize_for_evaluation(graph, target);
 }
 
-Predictor::Predictor(Device& device, const Graph& evaluation, Parameters& parameters, ProtocolOptions options)
-    : program_(device, prediction_graph(evaluation, device.target()), parameters), options_(std::move(options)) {
-  const Type image = program_.graph().type(program_.graph().find_source("image"));
-  const Type out = program_.graph().type(program_.graph().output("probabilities"));
+Predictor::Predictor(Device& device, const Graph& evaluation, Parameters& parameters, ProtocolOptions options,
+                     std::optional<ResizableNetwork> resizable, int64_t programs_bytes)
+    : device_(device),
+      options_(std::move(options)),
+      rules_(rules_of(options_.protocol)),
+      resizable_(std::move(resizable)),
+      programs_(
+          device, parameters,
+          [this, evaluation](PlaneSize size) {
+            const Graph graph = size == crop_ ? evaluation : resizable_->graph(batch_, size);
+            return prediction_graph(graph, device_.target(), rules_.averaged == Averaged::probabilities);
+          },
+          programs_bytes),
+      picture_(device),
+      plane_(device),
+      accumulated_(device),
+      pair_(device),
+      sum_(device),
+      labels_(device),
+      truth_(device),
+      counts_(device),
+      row_index_(device),
+      row_weight_(device),
+      column_index_(device),
+      column_weight_(device) {
+  options_.check();
+  const Type image = evaluation.type(evaluation.find_source("image"));
   batch_ = image[0];
-  crop_h_ = image[1];
-  crop_w_ = image[2];
-  classes_ = out[3];
-  batch_pixels_.resize(static_cast<size_t>(image.elements()));
-  batch_probabilities_.resize(static_cast<size_t>(out.elements()));
+  crop_ = {image[1], image[2]};
+  if (rules_.whole && !resizable_) {
+    throw ConfigError("the protocol whole needs a network that can be built for other sizes");
+  }
+  if (const int64_t most = std::min(crop_.height, crop_.width); options_.stride > most) {
+    throw ConfigError(fmt::format("stride: found {}, which leaves gaps between windows of {}x{}; want at most {}",
+                                  options_.stride, crop_.height, crop_.width, most));
+  }
+  // Parameters are there, and errors come, before the first image.
+  const Graph& graph = programs_.of(crop_).program().graph();
+  classes_ = graph.type(graph.outputs().begin()->second)[3];
+  if (classes_ > 255) throw ConfigError(fmt::format("found {} classes, want at most 255: labels are bytes", classes_));
+  clear_confusion();
 }
 
 const std::vector<float>& Predictor::probabilities(const FloatImageView& image) {
-  sum_.assign(static_cast<size_t>(image.height * image.width * classes_), 0.0f);
-  for (double scale : options_.scales) add_scale(image, scale, sum_);
-  const float share = 1.0f / static_cast<float>(options_.scales.size());
-  if (options_.scales.size() > 1) {
-    for (float& p : sum_) p *= share;
-  }
-  return sum_;
+  predict(image);
+  probabilities_.resize(static_cast<size_t>(image.height * image.width * classes_));
+  device_.visit([&](auto& ctx) {
+    kernels::copy_to_host(ctx, probabilities_.data(), sum_.values<float>(),
+                          static_cast<int64_t>(probabilities_.size() * sizeof(float)));
+  });
+  return probabilities_;
 }
 
 std::vector<uint8_t> Predictor::labels(const FloatImageView& image) {
-  const std::vector<float>& p = probabilities(image);
-  std::vector<uint8_t> labels(static_cast<size_t>(image.height * image.width));
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const float* first = p.data() + i * static_cast<size_t>(classes_);
-    labels[i] = static_cast<uint8_t>(std::max_element(first, first + classes_) - first);
+  predict_labels(image);
+  return last_labels();
+}
+
+void Predictor::score(const FloatImageView& image, std::span<const uint8_t> truth) {
+  predict_labels(image);
+  const int64_t pixels = image.height * image.width;
+  if (static_cast<int64_t>(truth.size()) != pixels) {
+    throw std::logic_error(fmt::format("a truth of {} pixels for an image of {}", truth.size(), pixels));
   }
+  const uint8_t* on_device = truth_.hold(truth);
+  device_.visit([&](auto& ctx) {
+    kernels::confusion_counts(ctx, pixels, classes_, 255, labels_.values<uint8_t>(), on_device,
+                              counts_.values<int64_t>());
+  });
+}
+
+void Predictor::count(std::span<const uint8_t> labels, std::span<const uint8_t> truth) {
+  if (labels.size() != truth.size()) throw std::logic_error("labels and truth of different sizes");
+  const uint8_t *prediction = labels_.hold(labels), *on_device = truth_.hold(truth);
+  device_.visit([&](auto& ctx) {
+    kernels::confusion_counts(ctx, static_cast<int64_t>(truth.size()), classes_, 255, prediction, on_device,
+                              counts_.values<int64_t>());
+  });
+}
+
+std::vector<uint8_t> Predictor::last_labels() const {
+  std::vector<uint8_t> labels(static_cast<size_t>(image_size_.height * image_size_.width));
+  device_.visit([&](auto& ctx) {
+    kernels::copy_to_host(ctx, labels.data(), labels_.values<uint8_t>(), static_cast<int64_t>(labels.size()));
+  });
   return labels;
 }
 
-void Predictor::add_scale(const FloatImageView& image, double scale, std::vector<float>& sum) {
-  const ScaledSize size = scaled_size(image.height, image.width, scale, options_.base_size);
-  std::vector<float> scaled(static_cast<size_t>(size.height * size.width * 3));
-  resize_half_pixel({image.height, image.width, size.height, size.width, 3}, image.pixels, scaled.data());
-
-  // Pad with the mean to the crop's size, evenly, the odd pixel at the bottom/right; normalise on the way.
-  const int64_t height = std::max(size.height, crop_h_), width = std::max(size.width, crop_w_);
-  const int64_t top = (height - size.height) / 2, left = (width - size.width) / 2;
-  std::vector<float> padded(static_cast<size_t>(height * width * 3), 0.0f);  // the mean, normalised, is 0
-  for (int64_t y = 0; y < size.height; ++y) {
-    for (int64_t x = 0; x < size.width; ++x) {
-      for (int64_t c = 0; c < 3; ++c) {
-        const auto k = static_cast<size_t>(c);
-        const int64_t channel = options_.input.bgr ? 2 - c : c;
-        padded[static_cast<size_t>(((y + top) * width + x + left) * 3 + channel)] =
-            (scaled[static_cast<size_t>((y * size.width + x) * 3 + c)] - options_.input.mean[k]) /
-            options_.input.std[k];
-      }
-    }
-  }
-
-  std::vector<Window> windows;
-  std::vector<float> visits(static_cast<size_t>(height * width), 0.0f);
-  for (int64_t y : window_starts(height, crop_h_)) {
-    for (int64_t x : window_starts(width, crop_w_)) {
-      windows.push_back({y, x, false});
-      if (options_.mirror) windows.push_back({y, x, true});
-      for (int64_t row = y; row < y + crop_h_; ++row) {
-        for (int64_t column = x; column < x + crop_w_; ++column) visits[static_cast<size_t>(row * width + column)] += 1;
-      }
-    }
-  }
-  std::vector<float> accumulated(static_cast<size_t>(height * width * classes_), 0.0f);
-  run_windows(padded, width, windows, accumulated);
-
-  // Average over visits, cut off the padding, back to the image's size.
-  std::vector<float> cut(static_cast<size_t>(size.height * size.width * classes_));
-  const float per_visit = options_.mirror ? 0.5f : 1.0f;
-  for (int64_t y = 0; y < size.height; ++y) {
-    for (int64_t x = 0; x < size.width; ++x) {
-      const auto from = static_cast<size_t>((y + top) * width + x + left);
-      const auto to = static_cast<size_t>(y * size.width + x);
-      const float share = per_visit / visits[from];
-      for (size_t c = 0; c < static_cast<size_t>(classes_); ++c) {
-        cut[to * static_cast<size_t>(classes_) + c] = accumulated[from * static_cast<size_t>(classes_) + c] * share;
-      }
-    }
-  }
-  if (size.height == image.height && size.width == image.width) {
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += cut[i];
-    return;
-  }
-  std::vector<float> resized(sum.size());
-  resize_half_pixel({size.height, size.width, image.height, image.width, classes_}, cut.data(), resized.data());
-  for (size_t i = 0; i < sum.size(); ++i) sum[i] += resized[i];
+std::vector<int64_t> Predictor::confusion() const {
+  std::vector<int64_t> counts(static_cast<size_t>(classes_ * classes_));
+  device_.visit([&](auto& ctx) {
+    kernels::copy_to_host(ctx, counts.data(), counts_.values<int64_t>(),
+                          static_cast<int64_t>(counts.size() * sizeof(int64_t)));
+  });
+  return counts;
 }
 
-void Predictor::run_windows(const std::vector<float>& padded, int64_t width, const std::vector<Window>& windows,
-                            std::vector<float>& accumulated) {
-  Tensor input = program_.input("image");
-  const Tensor output = program_.output("probabilities");
-  const auto crop_pixels = static_cast<size_t>(crop_h_ * crop_w_);
-  for (size_t first = 0; first < windows.size(); first += static_cast<size_t>(batch_)) {
-    const size_t count = std::min(static_cast<size_t>(batch_), windows.size() - first);
-    for (size_t b = 0; b < count; ++b) {
-      const Window& w = windows[first + b];
-      float* to = batch_pixels_.data() + b * crop_pixels * 3;
-      for (int64_t y = 0; y < crop_h_; ++y) {
-        const float* row = padded.data() + ((w.top + y) * width + w.left) * 3;
-        for (int64_t x = 0; x < crop_w_; ++x) {
-          const float* pixel = row + 3 * (w.mirrored ? crop_w_ - 1 - x : x);
-          std::copy(pixel, pixel + 3, to + (y * crop_w_ + x) * 3);
-        }
-      }
-    }
-    input.set(batch_pixels_);
-    program_.run();
-    output.get(std::span<float>(batch_probabilities_));
-    for (size_t b = 0; b < count; ++b) {
-      const Window& w = windows[first + b];
-      const float* from = batch_probabilities_.data() + b * crop_pixels * static_cast<size_t>(classes_);
-      for (int64_t y = 0; y < crop_h_; ++y) {
-        for (int64_t x = 0; x < crop_w_; ++x) {
-          const float* p = from + (y * crop_w_ + (w.mirrored ? crop_w_ - 1 - x : x)) * classes_;
-          float* sum = accumulated.data() + ((w.top + y) * width + w.left + x) * classes_;
-          for (int64_t c = 0; c < classes_; ++c) sum[c] += p[c];
-        }
-      }
+void Predictor::clear_confusion() {
+  auto* counts = counts_.room_for<int64_t>(classes_ * classes_);
+  device_.visit([&](auto& ctx) { kernels::fill_zero(ctx, counts, classes_ * classes_ * size_bytes(DType::i64)); });
+}
+
+int64_t Predictor::buffer_bytes() const {
+  int64_t sum = 0;
+  for (const GrowingBuffer* buffer : {&picture_, &plane_, &accumulated_, &pair_, &sum_, &labels_, &truth_, &counts_,
+                                      &row_index_, &row_weight_, &column_index_, &column_weight_}) {
+    sum += buffer->bytes();
+  }
+  return sum;
+}
+
+void Predictor::predict(const FloatImageView& image) {
+  image_size_ = {image.height, image.width};
+  const int64_t pixels = image.height * image.width;
+  picture_.hold(std::span<const float>(image.pixels, static_cast<size_t>(pixels * 3)));
+  auto* sum = sum_.room_for<float>(pixels * classes_);
+  device_.visit([&](auto& ctx) { kernels::fill_zero(ctx, sum, pixels * classes_ * size_bytes(DType::f32)); });
+  for (double scale : options_.scales) add_scale(image, scale);
+}
+
+void Predictor::predict_labels(const FloatImageView& image) {
+  predict(image);
+  auto* labels = labels_.room_for<uint8_t>(image.height * image.width);
+  const kernels::ResizeDims as_it_is{1, image.height, image.width, classes_, image.height, image.width, true};
+  device_.visit([&](auto& ctx) { kernels::resize_argmax(ctx, as_it_is, sum_.values<float>(), labels); });
+}
+
+kernels::AxisTaps Predictor::on_device(const HostTaps& taps, GrowingBuffer& index, GrowingBuffer& weight) {
+  return {taps.out, taps.taps, index.hold(std::span<const int32_t>(taps.index)),
+          weight.hold(std::span<const float>(taps.weight))};
+}
+
+void Predictor::add_scale(const FloatImageView& image, double scale) {
+  const auto resize = [&](HostTaps& taps, int64_t in, int64_t out) {
+    rules_.matlab ? taps.imresize(in, out) : taps.bilinear(in, out);
+  };
+  const PlaneSize size = scaled_size({image.height, image.width}, scale, options_);
+  const PlaneSize window = rules_.whole ? resizable_->fit(size) : crop_;
+  SizedProgram& program = programs_.of(window);
+  const PlaneSize plane{std::max(size.height, window.height), std::max(size.width, window.width)};
+  // Evenly around the picture, the odd pixel at the bottom and the right; or all of it there.
+  const int64_t top = rules_.centred ? (plane.height - size.height) / 2 : 0;
+  const int64_t left = rules_.centred ? (plane.width - size.width) / 2 : 0;
+
+  resize(rows_, image.height, size.height);
+  resize(columns_, image.width, size.width);
+  kernels::InputPlaneDims input;
+  input.picture_w = image.width;
+  input.height = plane.height;
+  input.width = plane.width;
+  input.top = top;
+  input.left = left;
+  input.rows = on_device(rows_, row_index_, row_weight_);
+  input.columns = on_device(columns_, column_index_, column_weight_);
+  input.round_to_bytes = rules_.matlab;
+  std::copy_n(options_.input.mean.begin(), 3, input.mean);
+  std::copy_n(options_.input.std.begin(), 3, input.std);
+  input.bgr = options_.input.bgr;
+  auto* pixels = plane_.room_for<float>(plane.height * plane.width * 3);
+  device_.visit([&](auto& ctx) { kernels::make_input_plane(ctx, input, picture_.values<float>(), pixels); });
+
+  // Back to the image's size: the places of the plane that are read hold sums over the windows that cover them.
+  window_starts(plane.height, window.height, options_.stride, tops_);
+  window_starts(plane.width, window.width, options_.stride, lefts_);
+  count_visits(tops_, window.height, plane.height, row_visits_);
+  count_visits(lefts_, window.width, plane.width, column_visits_);
+  resize(rows_, size.height, image.height);
+  resize(columns_, size.width, image.width);
+  rows_.average(row_visits_, top);
+  columns_.average(column_visits_, left);
+  const bool apart = rules_.averaged == Averaged::scores && options_.mirror;  // mirror images are a pass of their own
+  const bool both = rules_.averaged == Averaged::probabilities && options_.mirror;  // each place is visited twice
+  kernels::ScoreDims back;
+  back.plane_w = plane.width;
+  back.channels = classes_;
+  back.rows = on_device(rows_, row_index_, row_weight_);
+  back.columns = on_device(columns_, column_index_, column_weight_);
+  back.finish = rules_.finish;
+  back.weight = 1.0f / static_cast<float>(static_cast<int64_t>(options_.scales.size()) * (apart || both ? 2 : 1));
+
+  auto* accumulated = accumulated_.room_for<float>(plane.height * plane.width * classes_);
+  for (int pass = 0; pass < (apart ? 2 : 1); ++pass) {
+    list_windows(pass == 0, apart ? pass == 1 : options_.mirror);
+    device_.visit([&](auto& ctx) {
+      kernels::fill_zero(ctx, accumulated, plane.height * plane.width * classes_ * size_bytes(DType::f32));
+    });
+    run_windows(program, window, plane.width);
+    device_.visit([&](auto& ctx) { kernels::add_resized_scores(ctx, back, accumulated, sum_.values<float>()); });
+  }
+}
+
+void Predictor::list_windows(bool plain, bool mirrored) {
+  windows_.clear();
+  for (int64_t top : tops_) {
+    for (int64_t left : lefts_) {
+      if (plain) windows_.push_back({top, left, false});
+      if (mirrored) windows_.push_back({top, left, true});
     }
   }
+}
+
+void Predictor::run_windows(SizedProgram& program, PlaneSize size, int64_t plane_w) {
+  float* images = program.images();
+  const int64_t window_pixels = size.height * size.width;
+  const auto windows = static_cast<int64_t>(windows_.size());
+  for (int64_t first = 0; first < windows; first += batch_) {
+    const int64_t count = std::min(batch_, windows - first);
+    for (int64_t b = 0; b < count; ++b) {
+      const Window& w = windows_[static_cast<size_t>(first + b)];
+      const kernels::WindowDims dims{plane_w, size.height, size.width, 3, w.top, w.left, w.mirrored};
+      device_.visit(
+          [&](auto& ctx) { kernels::cut_window(ctx, dims, plane_.values<float>(), images + b * window_pixels * 3); });
+    }
+    program.program().run();
+    const float* scores = program.scores();
+    for (int64_t b = 0; b < count; ++b) {
+      gather(windows_[static_cast<size_t>(first + b)], size, plane_w, scores + b * window_pixels * classes_);
+    }
+  }
+}
+
+/// Windows come one after the other in the order of the list, whatever the batch: so do the additions.
+void Predictor::gather(const Window& w, PlaneSize size, int64_t plane_w, const float* scores) {
+  auto* accumulated = accumulated_.values<float>();
+  const kernels::WindowDims place{plane_w, size.height, size.width, classes_, w.top, w.left, w.mirrored};
+  if (rules_.averaged != Averaged::pairs) {
+    device_.visit([&](auto& ctx) { kernels::add_window(ctx, place, scores, accumulated); });
+    return;
+  }
+  const int64_t values = size.height * size.width * classes_;
+  auto* pair = pair_.room_for<float>(values);
+  kernels::WindowDims alone = place, upright = place;
+  alone.plane_w = size.width;
+  alone.top = alone.left = 0;
+  upright.mirrored = false;
+  device_.visit([&](auto& ctx) {
+    if (!w.mirrored) kernels::fill_zero(ctx, pair, values * size_bytes(DType::f32));
+    kernels::add_window(ctx, alone, scores, pair);
+    if (options_.mirror && !w.mirrored) return;  // its mirror image comes next
+    kernels::softmax_forward(ctx, {size.height * size.width, classes_}, pair, pair);
+    kernels::add_window(ctx, upright, pair, accumulated);
+  });
 }
 
 }  // namespace psanet::models

@@ -1,10 +1,11 @@
-// The test protocol of SPEC 6: scales, sliding windows, mirror images, averaged probabilities.
+// Runs a network over whole images as a test protocol says (SPEC 6): scales, windows, mirror images, averages.
 #pragma once
 
-#include <memory>
+#include <optional>
 
-#include "engine/program.h"
-#include "models/pixel_input.h"
+#include "engine/growing_buffer.h"
+#include "models/axis_taps.h"
+#include "models/sized_programs.h"
 
 namespace psanet::models {
 
@@ -14,62 +15,75 @@ struct FloatImageView {
   const float* pixels = nullptr;
 };
 
-struct ProtocolOptions {
-  int64_t base_size = 512;             // long side at scale 1; 0: the image's own size
-  std::vector<double> scales = {1.0};  // multi-scale: 0.5 0.75 1 1.25 1.5 1.75
-  bool mirror = true;
-  PixelInput input;  // its mean also pads images that are smaller than the crop
-
-  /// "semseg, scales 1, mirror": printed beside every figure.
-  std::string describe() const;
-};
-
-/// Height and width of an image at a scale: the long side becomes round(scale * base), the other in proportion, both
-/// rounded half to even.
-struct ScaledSize {
-  int64_t height = 0, width = 0;
-};
-ScaledSize scaled_size(int64_t height, int64_t width, double scale, int64_t base_size);
-
-/// First rows (or columns) of the windows that cover `size` with steps of ceil(2/3 crop), the last flush with the
-/// border.
-std::vector<int64_t> window_starts(int64_t size, int64_t crop);
-
 /// Adds the resize to the crop's size and the softmax to a model's evaluation graph: output "probabilities"
-/// [N,crop,crop,C].
-Graph prediction_graph(const Graph& evaluation, Target target = {});
+/// [N,crop,crop,C]. Without the softmax: output "logits" of that shape.
+Graph prediction_graph(const Graph& evaluation, Target target = {}, bool softmax = true);
 
-/// Runs a network over whole images.
+/// Images go to the device and labels, probabilities or confusion counts come back; everything between stays there, in
+/// memory that grows to what the largest image needs and is then used again.
 class Predictor {
  public:
   /// `evaluation`: a graph with the input "image" [batch, crop_h, crop_w, 3] and the output "logits". `batch` windows
-  /// (mirror images counted) go through it at a time; the results do not depend on it.
-  Predictor(Device& device, const Graph& evaluation, Parameters& parameters, ProtocolOptions options);
+  /// (mirror images counted) go through it at a time; the results do not depend on it. The protocol `whole` needs
+  /// `resizable` (ConfigError without); its programs are kept while they take at most `programs_bytes`.
+  Predictor(Device& device, const Graph& evaluation, Parameters& parameters, ProtocolOptions options,
+            std::optional<ResizableNetwork> resizable = {}, int64_t programs_bytes = int64_t{2} << 30);
 
   int64_t classes() const { return classes_; }
-  const Program& program() const { return program_; }
-  void refresh() { program_.refresh(); }
+  const ProtocolOptions& options() const { return options_; }
+  void refresh() { programs_.refresh(); }
 
   /// Class probabilities [H,W,C] at the image's own size, averaged over scales, windows and mirror images.
   const std::vector<float>& probabilities(const FloatImageView& image);
   /// The class with the largest probability (the first of equals) [H,W].
   std::vector<uint8_t> labels(const FloatImageView& image);
 
-  /// One scale's probabilities at the image's size, added into `sum` [H,W,C].
-  void add_scale(const FloatImageView& image, double scale, std::vector<float>& sum);
+  /// Predicts the image and adds to the confusion counts. truth [H,W]: classes, or 255 for pixels that do not count.
+  void score(const FloatImageView& image, std::span<const uint8_t> truth);
+  /// The labels [H,W] of the last image that labels() or score() predicted.
+  std::vector<uint8_t> last_labels() const;
+  /// Adds labels [H,W] that something else made, such as a CRF from probabilities().
+  void count(std::span<const uint8_t> labels, std::span<const uint8_t> truth);
+  /// Counts [C,C] of (truth, prediction) since clear_confusion(), truth major.
+  std::vector<int64_t> confusion() const;
+  void clear_confusion();
+
+  /// Bytes on the device beside parameters: programs, and memory for planes and sums.
+  int64_t program_bytes() const { return programs_.bytes(); }
+  int64_t buffer_bytes() const;
+  /// Programs built so far: one, or for `whole` one for each size, and again those that had to make room.
+  int64_t programs_built() const { return programs_.built(); }
 
  private:
   struct Window {
     int64_t top = 0, left = 0;
     bool mirrored = false;
   };
-  void run_windows(const std::vector<float>& padded, int64_t width, const std::vector<Window>& windows,
-                   std::vector<float>& accumulated);
 
-  Program program_;
+  void predict(const FloatImageView& image);
+  void predict_labels(const FloatImageView& image);
+  void add_scale(const FloatImageView& image, double scale);
+  void list_windows(bool plain, bool mirrored);
+  void run_windows(SizedProgram& program, PlaneSize window, int64_t plane_w);
+  void gather(const Window& window, PlaneSize size, int64_t plane_w, const float* scores);
+  kernels::AxisTaps on_device(const HostTaps& taps, GrowingBuffer& index, GrowingBuffer& weight);
+
+  Device& device_;
   ProtocolOptions options_;
-  int64_t batch_ = 0, crop_h_ = 0, crop_w_ = 0, classes_ = 0;
-  std::vector<float> batch_pixels_, batch_probabilities_, sum_;
+  const ProtocolRules& rules_;
+  std::optional<ResizableNetwork> resizable_;
+  int64_t batch_ = 0, classes_ = 0;
+  PlaneSize crop_;
+  SizedPrograms programs_;
+
+  PlaneSize image_size_;  // of the last image
+  GrowingBuffer picture_, plane_, accumulated_, pair_, sum_, labels_, truth_, counts_;
+  GrowingBuffer row_index_, row_weight_, column_index_, column_weight_;
+  HostTaps rows_, columns_;
+  std::vector<int64_t> tops_, lefts_;
+  std::vector<int32_t> row_visits_, column_visits_;
+  std::vector<Window> windows_;
+  std::vector<float> probabilities_;
 };
 
 }  // namespace psanet::models
