@@ -12,6 +12,7 @@
 #include "apps/evaluation.h"
 #include "apps/loss_watch.h"
 #include "apps/progress.h"
+#include "apps/run_lock.h"
 #include "apps/run_state.h"
 #include "apps/stop_signals.h"
 #include "apps/trace.h"
@@ -104,11 +105,14 @@ class Run {
   }
 
   std::optional<data::ConfusionMatrix> run() {
+    std::optional<RunLock> lock(std::in_place, options_.run_folder);
     load();
     announce();
     loader_.next();  // bad data shows before anything is written
     loader_.seek(start_ * recipe_.accumulate);
     create_folder(options_.run_folder);
+    lock.reset();  // it may have been made just now
+    lock.emplace(options_.run_folder);
     write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
     open_log();
     {
