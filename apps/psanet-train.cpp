@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
     if (name.empty()) throw ConfigError("recipe is missing: a file, the name of one of ours, or the folder of a run");
     if (!data_root.empty()) overrides.push_back("data_root=\"" + data_root + "\"");
     if (!weights.empty()) overrides.push_back("weights=\"" + weights + "\"");
+    if (!deterministic) throw ConfigError("--deterministic: cannot be turned off; there is nothing faster to turn on");
     options.resume = apps::ResumeChoice::parse(resume);
     std::filesystem::path file(name);
     if (std::filesystem::is_directory(file)) {

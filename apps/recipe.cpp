@@ -23,6 +23,8 @@ void AugmentationRecipe::fields(Fields& f) {
 void EvaluationRecipe::fields(Fields& f) {
   f("every", every, "updates between evaluations on the validation split; 0: only at the end");
   f("batch", batch, "windows that go through the network at a time");
+  f("samples", samples,
+    "images of the split, from its first on, whose predictions are drawn into samples/ and TensorBoard");
   f("base_size", base_size, "long side of the image at scale 1, pixels; 0: as the image");
   f("scales", scales, "scales whose probabilities are averaged");
   f("mirror", mirror, "averages with the mirror image");

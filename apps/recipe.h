@@ -25,6 +25,7 @@ struct AugmentationRecipe {
 struct EvaluationRecipe {
   int64_t every = 0;
   int64_t batch = 2;
+  int64_t samples = 4;
   int64_t base_size = 0;
   std::vector<double> scales = {1.0};
   bool mirror = true;

@@ -49,9 +49,16 @@ ordered_json run_state(const Recipe& recipe, const data::Dataset& dataset, const
 }
 
 const std::set<std::string>& may_change_on_resume() {
-  static const std::set<std::string> keys = {"recipe.about",     "recipe.data_root",        "recipe.workers",
-                                             "recipe.cache_mb",  "recipe.save_every",       "recipe.keep_last",
-                                             "recipe.save_best", "recipe.evaluation.every", "recipe.evaluation.batch"};
+  static const std::set<std::string> keys = {"recipe.about",
+                                             "recipe.data_root",
+                                             "recipe.workers",
+                                             "recipe.cache_mb",
+                                             "recipe.save_every",
+                                             "recipe.keep_last",
+                                             "recipe.save_best",
+                                             "recipe.evaluation.every",
+                                             "recipe.evaluation.batch",
+                                             "recipe.evaluation.samples"};
   return keys;
 }
 

@@ -10,10 +10,13 @@
 #include "apps/evaluation.h"
 #include "apps/loss_watch.h"
 #include "apps/progress.h"
+#include "apps/run_lock.h"
 #include "apps/run_log.h"
 #include "apps/run_state.h"
+#include "apps/sample_picture.h"
 #include "apps/stop_signals.h"
 #include "apps/trace.h"
+#include "data/codec.h"
 #include "data/label_subsampling.h"
 #include "data/loader.h"
 #include "engine/atomic_file.h"
@@ -101,11 +104,14 @@ class Run {
   }
 
   std::optional<data::ConfusionMatrix> run() {
+    std::optional<RunLock> lock(std::in_place, options_.run_folder);
     load();
     announce();
     loader_.next();  // bad data shows before anything is written
     loader_.seek(start_ * recipe_.accumulate);
     create_folder(options_.run_folder);
+    lock.reset();  // it may have been made just now
+    lock.emplace(options_.run_folder);
     write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
     log_.emplace(options_.run_folder, start_, checkpoints_.has_scores(start_), recipe_.to_json().dump(2));
     {
@@ -335,6 +341,12 @@ class Run {
         // Ranks that score different numbers of images cannot agree here: they stop behind the next step.
         if (!options_.any_rank && signals_->received() != 0) throw Interrupted{};
       };
+      int64_t looked_at = 0;
+      if (recipe_.evaluation.samples > 0) {
+        hooks.sink = [&](const data::Sample& sample, const data::LabelMap& prediction) {
+          if (looked_at++ < recipe_.evaluation.samples) show(iteration, sample, prediction);
+        };
+      }
       scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, hooks).scores;
     } catch (const Interrupted&) {
       stopping_ = true;  // a resumed run makes it anew
@@ -359,6 +371,19 @@ class Run {
     // Last: a checkpoint without scores has its evaluation made anew when a run goes on from it.
     checkpoints_.add_scores(parameters_, iteration, by_name);
     if (iteration == iterations_) scores_ = scores;
+  }
+
+  /// What the network makes of a sample, in the run folder and in TensorBoard.
+  void show(int64_t iteration, const data::Sample& sample, const data::LabelMap& prediction) {
+    const std::string name = sample.image.stem().string();
+    const data::Image picture = sample_picture(dataset_, sample, prediction);
+    log_->picture("prediction/" + name, iteration, picture);
+    try {
+      create_folder(options_.run_folder / "samples");
+      data::write_png(options_.run_folder / "samples" / (name + ".png"), picture);
+    } catch (const std::runtime_error& e) {
+      fmt::print(stderr, "warning: {}; training goes on\n", e.what());
+    }
   }
 
   Recipe recipe_;

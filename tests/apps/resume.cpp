@@ -149,6 +149,17 @@ TEST_CASE("resume refuses another recipe and another network and another data se
   CHECK(resumed.err.empty());
 }
 
+TEST_CASE("a second process does not train in the folder of the first") {
+  const TinyRun tiny;
+  Running first("psanet-train", tiny.arguments("run", {"--set", "iterations=1000000", "keep_last=1"}));
+  while (!fs::exists(tiny.folder("run") / "metrics.jsonl")) usleep(1000);
+  const ProgramResult second = run_program(
+      "psanet-train", tiny.arguments("run", {"--resume", "auto", "--set", "iterations=1000000", "keep_last=1"}));
+  INFO("it said: " << second.err);
+  CHECK(second.exit_code == 2);
+  CHECK(second.err.find("another process is training in this folder") != std::string::npos);
+}
+
 TEST_CASE("the best score decides which checkpoint stays") {
   const TinyRun tiny;
   const Words settings = {"--set", "val_split=val", "evaluation.every=4", "save_every=100", "keep_last=1"};

@@ -36,6 +36,18 @@ TEST_CASE("train, score and predict leave what they promise") {
     CAPTURE(file);
     CHECK(std::filesystem::is_regular_file(run / file));
   }
+  size_t events = 0, samples = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(run)) {
+    events += entry.path().filename().string().rfind("events.out.tfevents.", 0) == 0;
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(run / "samples")) {
+    CHECK(data::read_image(entry.path()).width > 3 * 64);  // image, truth, prediction
+    ++samples;
+  }
+  CHECK(events == 1);
+  CHECK(samples == 3);
+  run_well("psanet-report", {run});
+  CHECK(file_bytes(run / "report.html").find("Sample predictions") != std::string::npos);
   const Safetensors weights = read_safetensors(run / "weights.safetensors");
   CHECK(weights.at("layer0.0.weight").shape == std::vector<int64_t>{32, 3, 3, 3});
   CHECK(weights.at("layer0.1.num_batches_tracked").values<int64_t>() == std::vector<int64_t>{2});
