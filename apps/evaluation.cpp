@@ -10,7 +10,7 @@
 
 namespace psanet::apps {
 
-data::ConfusionMatrix evaluate(models::Predictor& predictor, const data::Dataset& dataset,
+data::ConfusionMatrix evaluate(const LabelFunction& labels, const data::Dataset& dataset,
                                const std::vector<data::Sample>& samples, const std::string& title,
                                const std::filesystem::path& prediction_folder,
                                const std::function<void()>& before_each) {
@@ -20,9 +20,7 @@ data::ConfusionMatrix evaluate(models::Predictor& predictor, const data::Dataset
   for (size_t i = 0; i < samples.size(); ++i) {
     if (before_each) before_each();
     const data::LabelledImage sample = data::load_sample(dataset, samples[i]);
-    const data::FloatImage image(sample.image);
-    data::LabelMap prediction(image.height, image.width);
-    prediction.labels = predictor.labels({image.height, image.width, image.pixels.data()});
+    const data::LabelMap prediction = labels(sample.image);
     if (!sample.label.labels.empty()) scores.add(prediction, sample.label);
     if (!prediction_folder.empty()) {
       const std::vector<data::Rgb> palette = dataset.palette();

@@ -7,14 +7,16 @@
 #include "data/dataset.h"
 #include "data/metrics.h"
 #include "data/samples.h"
-#include "models/prediction.h"
 
 namespace psanet::apps {
 
-/// Confusion counts of the predictor on all samples, with a progress bar named `title`. Label maps go to
+/// The label map of a photograph at its own size.
+using LabelFunction = std::function<data::LabelMap(const data::Image&)>;
+
+/// Confusion counts of the predicted labels on all samples, with a progress bar named `title`. Label maps go to
 /// `prediction_folder` (one indexed PNG an image) unless it is empty. `before_each`, if any, is called before every
 /// image; what it throws ends the evaluation.
-data::ConfusionMatrix evaluate(models::Predictor& predictor, const data::Dataset& dataset,
+data::ConfusionMatrix evaluate(const LabelFunction& labels, const data::Dataset& dataset,
                                const std::vector<data::Sample>& samples, const std::string& title,
                                const std::filesystem::path& prediction_folder = {},
                                const std::function<void()>& before_each = {});

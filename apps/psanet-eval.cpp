@@ -26,9 +26,10 @@ int main(int argc, char** argv) {
     if (folder.empty() && !options.run_folder.empty())
       folder = std::filesystem::path(options.run_folder) / "evaluation";
     if (save_predictions && folder.empty()) throw ConfigError("--save-predictions needs --output");
-    const auto scores = apps::evaluate(network.predictor, network.dataset, samples, split,
-                                       save_predictions ? folder / "predictions" : std::filesystem::path());
-    const std::string protocol = network.recipe.evaluation.protocol(network.model.input).describe();
+    const auto scores =
+        apps::evaluate([&](const data::Image& image) { return network.labels(image); }, network.dataset, samples, split,
+                       save_predictions ? folder / "predictions" : std::filesystem::path());
+    const std::string protocol = network.describe();
     fmt::print("{}{}\n", apps::class_table(network.dataset, scores), protocol);
     if (!folder.empty()) {
       apps::write_scores(folder, network.dataset, scores, protocol);

@@ -339,10 +339,16 @@ class Run {
                          recipe_.evaluation.protocol(model_.input));
     }
     predictor_->refresh();
+    const auto labels = [&](const data::Image& image) {
+      const data::FloatImage pixels(image);
+      data::LabelMap map(image.height, image.width);
+      map.labels = predictor_->labels({pixels.height, pixels.width, pixels.pixels.data()});
+      return map;
+    };
     struct Interrupted {};
     data::ConfusionMatrix scores(dataset_.class_count());
     try {
-      scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, {}, [&] {
+      scores = evaluate(labels, dataset_, val_samples_, recipe_.val_split, {}, [&] {
         // Ranks that score different numbers of images cannot agree here: they stop behind the next step.
         if (!options_.any_rank && signals_->received() != 0) throw Interrupted{};
       });
