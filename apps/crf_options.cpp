@@ -81,8 +81,8 @@ std::string describe(const kernels::DenseCrfParameters& parameters) {
   return text + fmt::format("{} iterations)", parameters.iterations);
 }
 
-data::LabelMap crf_labels(kernels::CpuContext& ctx, const kernels::DenseCrfParameters& parameters,
-                          const data::Image& image, const std::vector<float>& probabilities, int64_t classes) {
+data::LabelMap crf_labels(int threads, const kernels::DenseCrfParameters& parameters, const data::Image& image,
+                          const std::vector<float>& probabilities, int64_t classes) {
   constexpr float kLeast = 1e-5f;
   const kernels::DenseCrfDims dims{image.height, image.width, classes};
   if (const std::string problem = dense_crf_problem(dims, parameters); !problem.empty()) {
@@ -90,7 +90,7 @@ data::LabelMap crf_labels(kernels::CpuContext& ctx, const kernels::DenseCrfParam
   }
   std::vector<float> unary(probabilities.size()), q(probabilities.size());
   for (size_t i = 0; i < unary.size(); ++i) unary[i] = -std::log(std::max(probabilities[i], kLeast));
-  dense_crf(ctx, dims, parameters, image.pixels.data(), unary.data(), q.data());
+  kernels::dense_crf_on_processor(threads, dims, parameters, image.pixels.data(), unary.data(), q.data());
   data::LabelMap map(image.height, image.width);
   for (size_t p = 0; p < map.labels.size(); ++p) {
     const float* first = q.data() + p * static_cast<size_t>(classes);

@@ -26,7 +26,7 @@ std::string describe(const kernels::DenseCrfParameters& parameters);
 
 /// Classes after the CRF [H,W] from probabilities [H,W,C]; the unary energies are -log(max(p, 1e-5)). ConfigError if
 /// there are fewer than two classes.
-data::LabelMap crf_labels(kernels::CpuContext& ctx, const kernels::DenseCrfParameters& parameters,
-                          const data::Image& image, const std::vector<float>& probabilities, int64_t classes);
+data::LabelMap crf_labels(int threads, const kernels::DenseCrfParameters& parameters, const data::Image& image,
+                          const std::vector<float>& probabilities, int64_t classes);
 
 }  // namespace psanet::apps

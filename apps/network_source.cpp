@@ -81,7 +81,7 @@ Network::Network(const NetworkOptions& options, const DeviceChoice& choice)
       parameters(device),
       predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights),
                 recipe.evaluation.protocol(model.input)),
-      crf_context_(static_cast<int>(choice.threads)) {
+      crf_threads_(static_cast<int>(choice.threads)) {
   if (crf && predictor.classes() < 2) {
     throw ConfigError(fmt::format("--crf: the model {} has {} class: there are no class probabilities to work on",
                                   recipe.model, predictor.classes()));
@@ -91,7 +91,7 @@ Network::Network(const NetworkOptions& options, const DeviceChoice& choice)
 data::LabelMap Network::labels(const data::Image& image) {
   const data::FloatImage pixels(image);
   const models::FloatImageView view{pixels.height, pixels.width, pixels.pixels.data()};
-  if (crf) return crf_labels(crf_context_, *crf, image, predictor.probabilities(view), predictor.classes());
+  if (crf) return crf_labels(crf_threads_, *crf, image, predictor.probabilities(view), predictor.classes());
   data::LabelMap map(image.height, image.width);
   map.labels = predictor.labels(view);
   return map;

@@ -41,7 +41,7 @@ struct Network {
   models::Predictor predictor;
 
  private:
-  kernels::CpuContext crf_context_;
+  int crf_threads_;
 };
 
 }  // namespace psanet::apps

@@ -33,4 +33,8 @@ int64_t dense_crf_peak_bytes(const DenseCrfDims& dims);
 void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParameters& parameters, const uint8_t* image,
                const float* unary, float* probabilities);
 
+/// The same on a processor context of its own, for callers that work on another device.
+void dense_crf_on_processor(int threads, const DenseCrfDims& dims, const DenseCrfParameters& parameters,
+                            const uint8_t* image, const float* unary, float* probabilities);
+
 }  // namespace psanet::kernels

@@ -174,4 +174,10 @@ void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParamete
   }
 }
 
+void dense_crf_on_processor(int threads, const DenseCrfDims& dims, const DenseCrfParameters& parameters,
+                            const uint8_t* image, const float* unary, float* probabilities) {
+  CpuContext ctx(threads);
+  dense_crf(ctx, dims, parameters, image, unary, probabilities);
+}
+
 }  // namespace psanet::kernels
