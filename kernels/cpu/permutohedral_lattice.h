@@ -7,15 +7,12 @@
 
 #include "kernels/context.h"
 #include "kernels/cpu/lane_rows.h"
+#include "kernels/cpu/lattice_numbering.h"
 
 namespace psanet::kernels::cpu {
 
-struct LatticeKey;
-class LatticeTable;
-
 class PermutohedralLattice {
  public:
-  static constexpr int kMostDimensions = 5;
   /// Features may be at most this many standard deviations from 0: keys and float32 positions stay exact enough.
   static constexpr double kLargestFeature = 1e5;
 
@@ -35,8 +32,8 @@ class PermutohedralLattice {
   template <int Groups>
   [[gnu::always_inline]] void gather(int64_t point, float scale, int64_t stride, const float* lattice,
                                      RowChunk<Groups>& sum) const {
-    const int32_t* vertex = vertex_of_.data() + point * corners_;
-    const float* weight = weight_of_.data() + point * corners_;
+    const int32_t* vertex = on_.vertex_of.data() + point * corners_;
+    const float* weight = on_.weight_of.data() + point * corners_;
     for (int c = 0; c < corners_; ++c) sum.add(scale * weight[c], lattice + vertex[c] * stride);
   }
 
@@ -49,18 +46,12 @@ class PermutohedralLattice {
     std::vector<int32_t> vertices;
     std::vector<int32_t> starts = {0};
   };
-  void place(const CpuContext& ctx, const float* features, std::vector<LatticeKey>& keys);
   void link(const CpuContext& ctx, const LatticeTable& table);
-  void list_points_of_vertices();
 
-  int dimensions_, corners_;
+  int corners_;
   int64_t points_, vertices_ = 0;
   float gain_;
-  std::vector<int32_t> vertex_of_;  // [points, corners]
-  std::vector<float> weight_of_;    // [points, corners], barycentric
-  // The same by vertex: points_of_[first_of_[v] .. first_of_[v + 1]), in order of points.
-  std::vector<int32_t> first_of_, point_of_;
-  std::vector<float> point_weight_;
+  LatticeIncidence on_;
   std::vector<Direction> directions_;
 };
 

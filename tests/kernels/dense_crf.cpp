@@ -70,8 +70,9 @@ TEST_CASE("DenseCRF agrees with the reference after 1 5 and 10 iterations and wi
     for (int64_t iterations : {1, 5, 10}) {
       parameters.iterations = iterations;
       q = run(scene, parameters);
-      // The README's tolerance. Rounding grows from iteration to iteration: after the first far less is left.
-      CHECK(difference(q, tensor("q" + std::to_string(iterations)), iterations == 1 ? 1e-5 : 1e-3, 0) == "");
+      // Far below the README's 1e-3: the lattice is built with the same roundings, which only the order of sums is left
+      // to disturb. One unit in the last place of a position would make 1e-4 of it in ten iterations.
+      CHECK(difference(q, tensor("q" + std::to_string(iterations)), 1e-5, 0) == "");
     }
     const std::vector<uint8_t> map = file.at(name + ".map").values<uint8_t>();
     int64_t wrong = 0;
@@ -83,10 +84,10 @@ TEST_CASE("DenseCRF agrees with the reference after 1 5 and 10 iterations and wi
     parameters.iterations = 1;
     DenseCrfParameters one = parameters;
     one.bi_w = 0;
-    CHECK(difference(run(scene, one), tensor("q1_gaussian_only"), 1e-5, 0) == "");
+    CHECK(difference(run(scene, one), tensor("q1_gaussian_only"), 1e-6, 0) == "");
     one = parameters;
     one.pos_w = 0;
-    CHECK(difference(run(scene, one), tensor("q1_bilateral_only"), 1e-5, 0) == "");
+    CHECK(difference(run(scene, one), tensor("q1_bilateral_only"), 1e-6, 0) == "");
   }
 }
 
