@@ -20,6 +20,7 @@ void NetworkOptions::add_to(App& app, const std::string& run_option) {
   app.option("--base-size", base_size, "long side of the image at scale 1 (0: as the image)");
   app.option("--batch", batch, "windows at a time; results do not depend on it", 1);
   app.flag("--no-mirror", no_mirror, "no averaging with the mirror image");
+  crf.add_to(app);
   app.add_device();
 }
 
@@ -75,13 +76,33 @@ Parameters& loaded(Parameters& parameters, const Graph& graph, const std::string
 }  // namespace
 
 Network::Network(const NetworkOptions& options, const DeviceChoice& choice)
-    : recipe(recipe_of(options)),
+    : crf(options.crf.wanted() ? std::optional(options.crf.parameters()) : std::nullopt),
+      recipe(recipe_of(options)),
       dataset(data::load_dataset(recipe.dataset)),
       model(read_recipe_model(recipe, dataset)),
       evaluation(model.build({layers::Mode::eval, recipe.evaluation.batch})),
       device(with_precision_of(recipe, choice).open()),
       parameters(device),
       predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights),
-                recipe.evaluation.protocol(model.input), resizable_recipe_model(recipe, dataset)) {}
+                recipe.evaluation.protocol(model.input), resizable_recipe_model(recipe, dataset)),
+      crf_threads_(static_cast<int>(choice.threads)) {
+  if (crf && predictor.classes() < 2) {
+    throw ConfigError(fmt::format("--crf: the model {} has {} class: there are no class probabilities to work on",
+                                  recipe.model, predictor.classes()));
+  }
+}
+
+data::LabelMap Network::labels(const data::Image& image) {
+  const data::FloatImage pixels(image);
+  const models::FloatImageView view{pixels.height, pixels.width, pixels.pixels.data()};
+  if (crf) return crf_labels(crf_threads_, *crf, image, predictor.probabilities(view), predictor.classes());
+  data::LabelMap map(image.height, image.width);
+  map.labels = predictor.labels(view);
+  return map;
+}
+
+std::string Network::describe() const {
+  return recipe.evaluation.protocol(model.input).describe() + (crf ? apps::describe(*crf) : "");
+}
 
 }  // namespace psanet::apps

@@ -75,7 +75,6 @@ void write_predictions(const std::vector<Network*>& networks, const std::vector<
   for (size_t t = 0; t < tasks.size(); ++t) {
     const PredictionTask& task = tasks[t];
     const data::Image image = data::read_image(task.image);
-    const data::FloatImage pixels(image);
     std::vector<data::LabelMap> maps;
     data::Sheet sheet;
     sheet.column_titles = {"image"};
@@ -86,8 +85,7 @@ void write_predictions(const std::vector<Network*>& networks, const std::vector<
       sheet.rows[0].push_back(data::colourise(maps.back(), dataset));
     }
     for (size_t n = 0; n < networks.size(); ++n) {
-      data::LabelMap prediction(image.height, image.width);
-      prediction.labels = networks[n]->predictor.labels({pixels.height, pixels.width, pixels.pixels.data()});
+      data::LabelMap prediction = networks[n]->labels(image);
       const std::string suffix = networks.size() > 1 ? "." + columns[n] : "";
       data::write_label_png(folder / (task.name + suffix + ".png"), prediction, palette);
       sheet.column_titles.push_back(columns[n]);

@@ -67,6 +67,7 @@ void evaluate_split(EvalOptions o, const DeviceChoice& choice) {
   }
   const std::vector<data::Rgb> palette = dataset.palette();
   EvaluationHooks hooks;
+  if (network.crf) hooks.labels = [&](const data::Image& image) { return network.labels(image); };
   if (o.save_predictions || writer) {
     hooks.sink = [&](const data::Sample& sample, const data::LabelMap& prediction) {
       if (o.save_predictions) {
@@ -76,7 +77,7 @@ void evaluate_split(EvalOptions o, const DeviceChoice& choice) {
     };
   }
 
-  const std::string protocol = network.recipe.evaluation.protocol(network.model.input).describe();
+  const std::string protocol = network.describe();
   const Evaluation evaluation = evaluate(network.predictor, dataset, samples, o.split, hooks);
   if (evaluation.scored) {
     fmt::print("{}{}\n", class_table(dataset, evaluation.scores), protocol);

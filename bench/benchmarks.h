@@ -6,6 +6,7 @@ namespace psanet::bench {
 /// What the device does at most: a copy, a large matrix product.
 void register_ceilings();
 void register_psa();
+void register_dense_crf();
 void register_layers();
 void register_models();
 

@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
     bench::register_ceilings();
     bench::register_psa();
+    bench::register_dense_crf();
     bench::register_layers();
     bench::register_models();
     benchmark::RunSpecifiedBenchmarks();

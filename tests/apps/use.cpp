@@ -62,6 +62,19 @@ TEST_CASE("train, score and predict leave what they promise") {
   CHECK(rescored["pixels"] == scored["pixels"]);
   CHECK(rescored["mIoU"].get<double>() == Approx(scored["mIoU"].get<double>()).margin(2e-3));
 
+  const ProgramResult smoothed = run_well(
+      "psanet-eval", {run, "--crf-set", "bi_w=4,iterations=5", "--output", folder / "crf", "--save-predictions"});
+  CHECK(smoothed.out.find("+ DenseCRF (bi_w 4, bi_xy_std 55, bi_rgb_std 3, pos_w 2, pos_xy_std 1, 5 iterations)") !=
+        std::string::npos);
+  run_well("psanet-predict", {"--run", run, "--crf", "--output", folder / "plain", "--split", "val", "--limit", "1"});
+  CHECK(!std::filesystem::is_empty(folder / "plain"));
+  const ProgramResult unknown = run_program("psanet-eval", {run, "--crf-set", "bi_rbg_std=4"});
+  CHECK(unknown.exit_code == 2);
+  CHECK(unknown.err.find("did you mean \"bi_rgb_std\"?") != std::string::npos);
+  const ProgramResult narrow = run_program("psanet-predict", {"x.png", "--run", run, "--crf-set", "pos_xy_std=0"});
+  CHECK(narrow.exit_code == 2);
+  CHECK(narrow.err.find("pos_xy_std: found 0") != std::string::npos);
+
   const std::filesystem::path pictures = folder / "pictures";
   run_well("psanet-predict", {"--run", run, "--output", pictures, tiny_scenes() / "images" / "val"});
   const std::filesystem::path image = *std::filesystem::directory_iterator(tiny_scenes() / "images" / "val");

@@ -1,0 +1,41 @@
+// The fully connected CRF on a made-up picture (photographs differ in how many lattice vertices they need).
+#include "kernels/dense_crf.h"
+
+#include <vector>
+
+#include "bench/benchmarks.h"
+#include "bench/op_bench.h"
+
+namespace psanet::bench {
+namespace {
+
+void dense_crf(benchmark::State& state) {
+  const kernels::DenseCrfDims dims{state.range(0), state.range(1), state.range(2)};
+  kernels::DenseCrfParameters parameters;
+  parameters.iterations = state.range(3);
+  const auto pixels = static_cast<size_t>(dims.height * dims.width), classes = static_cast<size_t>(dims.classes);
+  std::vector<uint8_t> image(3 * pixels);
+  std::vector<float> unary(pixels * classes), q(unary.size());
+  uint32_t random = 1;
+  const auto next = [&] { return (random = random * 1664525u + 1013904223u) >> 16; };
+  for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<uint8_t>(i / 3 / 50 % 200 + next() % 8);
+  for (float& energy : unary) energy = static_cast<float>(next() % 1000) / 300.0f;
+  kernels::CpuContext ctx;
+  for (auto _ : state) kernels::dense_crf(ctx, dims, parameters, image.data(), unary.data(), q.data());
+}
+
+}  // namespace
+
+void register_dense_crf() {
+  if (!device().is_cpu()) return;
+  benchmark::RegisterBenchmark("dense_crf", dense_crf)
+      ->ArgNames({"height", "width", "classes", "iterations"})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime()
+      ->MeasureProcessCPUTime()
+      ->Args({480, 640, 21, 10})
+      ->Args({480, 640, 21, 1})
+      ->Args({480, 640, 150, 10});
+}
+
+}  // namespace psanet::bench

@@ -1,0 +1,183 @@
+#include "kernels/dense_crf.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/permutohedral_lattice.h"
+
+namespace psanet::kernels {
+
+using namespace cpu;  // the helpers of this folder
+
+namespace {
+
+constexpr int64_t kMostClasses = 255;
+constexpr int64_t kRowsAtOnce = 512;  // pixels of a block
+
+using Buffer = std::unique_ptr<float[]>;
+
+/// One Gaussian kernel of the pairwise term.
+struct Term {
+  PermutohedralLattice lattice;
+  float scale;  // of what is gathered: weight / gain
+  Buffer values;
+
+  Term(const CpuContext& ctx, double weight, int dimensions, int64_t pixels, int64_t stride,
+       const std::vector<float>& features)
+      : lattice(ctx, dimensions, pixels, features.data()),
+        scale(static_cast<float>(weight) / lattice.gain()),
+        values(new float[static_cast<size_t>(lattice.vertices() * stride)]) {
+    normalise(ctx, pixels);
+  }
+
+  /// n_i = 1 / sqrt((K 1)_i) goes into the weights, so that the filter becomes n K n.
+  void normalise(const CpuContext& ctx, int64_t pixels) {
+    // The lattice's own buffer has at least kGroup floats a vertex.
+    std::vector<float> ones(static_cast<size_t>(pixels * kGroup), 1.0f), factors(static_cast<size_t>(pixels));
+    lattice.spread_and_blur(ctx, kGroup, ones.data(), values.get());
+    parallel_elements(ctx, pixels, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        RowChunk<1> sum;
+        lattice.gather(p, 1 / lattice.gain(), kGroup, values.get(), sum);
+        factors[static_cast<size_t>(p)] = 1.0f / std::sqrt(sum.groups[0][0] + 1e-20f);
+      }
+    });
+    lattice.scale_points(ctx, factors.data());
+  }
+};
+
+std::vector<float> features_of(const DenseCrfDims& dims, double xy_std, double rgb_std, const uint8_t* image) {
+  const size_t dimensions = image ? 5 : 2;
+  std::vector<float> features(static_cast<size_t>(dims.height * dims.width) * dimensions);
+  const auto xy = static_cast<float>(xy_std), rgb = static_cast<float>(rgb_std);
+  float* to = features.data();
+  for (int64_t y = 0; y < dims.height; ++y) {
+    for (int64_t x = 0; x < dims.width; ++x) {
+      *to++ = static_cast<float>(x) / xy;
+      *to++ = static_cast<float>(y) / xy;
+      for (size_t c = 2; c < dimensions; ++c) *to++ = static_cast<float>(*image++) / rgb;
+    }
+  }
+  return features;
+}
+
+/// row := softmax(row) over its first `classes` values; room for whole lanes is there, and what lies behind the
+/// classes becomes 0.
+void softmax_row(float* row, int64_t classes) {
+  const int64_t whole = whole_lanes(classes);
+  std::fill(row + classes, row + whole, std::numeric_limits<float>::lowest());
+  Lanes top = load(row);
+  for (int64_t c = kLanes; c < whole; c += kLanes) top = larger(load(row + c), top);
+  const float highest = largest(top);
+  Lanes sums{};
+  for (int64_t c = 0; c < whole; c += kLanes) {
+    const Lanes e = exp(load(row + c) - highest);
+    store(row + c, e);
+    sums += e;
+  }
+  const float factor = 1.0f / sum(sums);
+  for (int64_t c = 0; c < whole; c += kLanes) store(row + c, load(row + c) * factor);
+}
+
+}  // namespace
+
+std::string dense_crf_problem(const DenseCrfDims& dims, const DenseCrfParameters& p) {
+  if (dims.height < 1 || dims.width < 1 || dims.height > 46340 || dims.width > 46340 ||
+      dims.height * dims.width > (int64_t{1} << 31) / 8) {
+    return fmt::format("image of {}x{} pixels: want 1 to 2^28 pixels", dims.width, dims.height);
+  }
+  if (dims.classes < 2 || dims.classes > kMostClasses) {
+    return fmt::format("{} classes: the CRF wants probabilities of 2 to {}", dims.classes, kMostClasses);
+  }
+  if (p.iterations < 0 || p.iterations > 1000) {
+    return fmt::format("iterations: found {}, want 0 to 1000", p.iterations);
+  }
+  for (const auto& [name, weight] : {std::pair{"bi_w", p.bi_w}, {"pos_w", p.pos_w}}) {
+    if (!(weight >= 0 && weight <= 1e6)) return fmt::format("{}: found {}, want a weight from 0 to 1e6", name, weight);
+  }
+  const auto longest = static_cast<double>(std::max(dims.height, dims.width));
+  const auto width_problem = [](const char* name, double width, double extent) {
+    const double least = extent / PermutohedralLattice::kLargestFeature;
+    if (width > 0 && width >= least && width <= 1e9) return std::string();
+    return fmt::format("{}: found {}, want a standard deviation above 0 (here from {} to 1e9)", name, width, least);
+  };
+  for (const auto& problem :
+       {width_problem("bi_xy_std", p.bi_xy_std, longest), width_problem("bi_rgb_std", p.bi_rgb_std, 255),
+        width_problem("pos_xy_std", p.pos_xy_std, longest)}) {
+    if (!problem.empty()) return problem;
+  }
+  return {};
+}
+
+int64_t dense_crf_peak_bytes(const DenseCrfDims& dims) {
+  const int64_t pixels = dims.height * dims.width, row = whole_groups(dims.classes) * int64_t{sizeof(float)};
+  int64_t bytes = pixels * row;  // the mean field
+  for (const int64_t corners : {3, 6}) {
+    // At most one vertex a corner: weights and indices both ways, runs of every direction (a vector that grew may have
+    // twice the room), values, and while the lattice is built its keys and its table, twice while they grow.
+    const int64_t entries = pixels * corners;
+    bytes += entries * (16 + 4 + 2 * 2 * 4 * corners + row);
+    if (corners == 6) bytes += entries * (16 + 2 * 16 + 3 * 4 * 8 + 4 + 5 * corners) + pixels * 5 * 4;
+  }
+  return bytes + (int64_t{4} << 20);
+}
+
+void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParameters& parameters, const uint8_t* image,
+               const float* unary, float* probabilities) {
+  if (const std::string problem = dense_crf_problem(dims, parameters); !problem.empty()) {
+    throw std::invalid_argument("DenseCRF: " + problem);
+  }
+  const int64_t pixels = dims.height * dims.width, classes = dims.classes, stride = whole_groups(classes);
+  std::vector<Term> terms;
+  terms.reserve(2);
+  if (parameters.iterations > 0 && parameters.pos_w > 0) {
+    terms.emplace_back(ctx, parameters.pos_w, 2, pixels, stride, features_of(dims, parameters.pos_xy_std, 1, nullptr));
+  }
+  if (parameters.iterations > 0 && parameters.bi_w > 0) {
+    terms.emplace_back(ctx, parameters.bi_w, 5, pixels, stride,
+                       features_of(dims, parameters.bi_xy_std, parameters.bi_rgb_std, image));
+  }
+
+  const Buffer q(new float[static_cast<size_t>(pixels * stride)]);
+  // Q <- softmax(-U + sum of the terms' messages); without messages in the first round. The last goes to the caller.
+  const auto update = [&](bool with_messages, bool last) {
+    parallel_blocks(ctx, ceil_div(pixels, kRowsAtOnce), [&](int64_t block) {
+      const Range range = block_range(block, kRowsAtOnce, pixels);
+      float row[whole_lanes(kMostClasses)] = {};
+      for (int64_t p = range.begin; p < range.end; ++p) {
+        for_chunks(stride, [&](int64_t first, auto groups) {
+          RowChunk<groups> sum;
+          if (with_messages) {
+            for (const Term& t : terms) t.lattice.gather(p, t.scale, stride, t.values.get() + first, sum);
+          }
+          sum.store(row + first);
+        });
+        const float* energy = unary + p * classes;
+        for (int64_t c = 0; c < classes; ++c) row[c] -= energy[c];
+        softmax_row(row, classes);
+        if (last) {
+          std::copy_n(row, classes, probabilities + p * classes);
+        } else {
+          std::copy_n(row, stride, q.get() + p * stride);
+        }
+      }
+    });
+  };
+  update(false, parameters.iterations == 0);
+  for (int64_t i = 1; i <= parameters.iterations; ++i) {
+    for (Term& t : terms) t.lattice.spread_and_blur(ctx, stride, q.get(), t.values.get());
+    update(true, i == parameters.iterations);
+  }
+}
+
+void dense_crf_on_processor(int threads, const DenseCrfDims& dims, const DenseCrfParameters& parameters,
+                            const uint8_t* image, const float* unary, float* probabilities) {
+  CpuContext ctx(threads);
+  dense_crf(ctx, dims, parameters, image, unary, probabilities);
+}
+
+}  // namespace psanet::kernels
