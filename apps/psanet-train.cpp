@@ -34,6 +34,10 @@ int main(int argc, char** argv) {
       fmt::print("{}", apps::document_recipe());
       return;
     }
+    if (name.empty() && !apps::ResumeChoice::is_one(resume)) {  // "--resume RUN": that was meant as the recipe
+      name = resume;
+      resume = "newest";
+    }
     if (name.empty()) throw ConfigError("recipe is missing: a file, the name of one of ours, or the folder of a run");
     if (!data_root.empty()) overrides.push_back("data_root=\"" + data_root + "\"");
     if (!weights.empty()) overrides.push_back("weights=\"" + weights + "\"");

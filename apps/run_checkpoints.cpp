@@ -72,13 +72,18 @@ std::vector<std::string> noted(const ordered_json& was, const ordered_json& is, 
 
 }  // namespace
 
+bool ResumeChoice::is_one(const std::string& text) {
+  return text.empty() || text == "newest" || text == "auto" ||
+         text.find_first_not_of("0123456789") == std::string::npos;
+}
+
 ResumeChoice ResumeChoice::parse(const std::string& text) {
   if (text.empty()) return {};
   if (text == "newest") return {Kind::newest};
   if (text == "auto") return {Kind::automatic};
   ResumeChoice choice{Kind::iteration};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), choice.iteration);
-  if (error != std::errc() || end != text.data() + text.size() || choice.iteration < 0) {
+  if (error != std::errc() || !is_one(text)) {
     throw ConfigError(fmt::format("--resume: found \"{}\", want nothing, auto or an iteration", text));
   }
   return choice;

@@ -25,6 +25,7 @@ struct ResumeChoice {
 
   /// "" (none), "newest", "auto" or a number; ConfigError for anything else.
   static ResumeChoice parse(const std::string& text);
+  static bool is_one(const std::string& text);
   explicit operator bool() const { return kind != Kind::none; }
 };
 

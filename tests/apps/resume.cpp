@@ -73,6 +73,9 @@ TEST_CASE("resume takes the newest whole checkpoint and says what it passed over
   run_well("psanet-train", tiny.arguments("whole"));
   CHECK(same_tensors(manifest_of(tiny.folder("run"), 40), manifest_of(tiny.folder("whole"), 40)));
 
+  const ProgramResult meant = run_well("psanet-train", {"--resume", tiny.folder("run"), "--threads", "1"});
+  CHECK(meant.out.find("going on at iteration 40") != std::string::npos);
+
   // From an older one, by number; what is behind it goes.
   const ProgramResult back = run_well("psanet-train", tiny.arguments("run", {"--resume", "7", "--stop-after", "9"}));
   CHECK(back.out.find("going on at iteration 7") != std::string::npos);
