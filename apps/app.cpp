@@ -65,6 +65,9 @@ void App::option(const std::string& name, double& value, const std::string& help
 void App::option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
   impl_->cli.add_option(name, values, help)->take_all();
 }
+void App::repeated_option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
+  impl_->cli.add_option(name, values, help)->take_all()->allow_extra_args(false);
+}
 void App::option(const std::string& name, std::vector<double>& values, const std::string& help) {
   impl_->cli.add_option(name, values, help)->delimiter(',');
 }

@@ -49,6 +49,8 @@ class App {
   void option(const std::string& name, double& value, const std::string& help);
   /// May be given several times, with one or several values.
   void option(const std::string& name, std::vector<std::string>& values, const std::string& help);
+  /// May be given several times, with one value each: a positional argument can follow.
+  void repeated_option(const std::string& name, std::vector<std::string>& values, const std::string& help);
   /// Separated by commas.
   void option(const std::string& name, std::vector<double>& values, const std::string& help);
   void flag(const std::string& name, bool& value, const std::string& help);

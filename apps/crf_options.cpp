@@ -57,9 +57,9 @@ void set_parameter(const std::string& assignment, kernels::DenseCrfParameters& p
 
 void CrfOptions::add_to(App& app) {
   app.flag("--crf", enabled, "post-processing by a fully connected CRF with the paper's parameters");
-  app.option("--crf-set", settings,
-             "the CRF with other parameters, as bi_w=4,iterations=5 (bi_w, bi_xy_std, bi_rgb_std, pos_w, pos_xy_std, "
-             "iterations)");
+  app.repeated_option("--crf-set", settings,
+                      "the CRF with other parameters, as bi_w=4,iterations=5 (bi_w, bi_xy_std, bi_rgb_std, pos_w, "
+                      "pos_xy_std, iterations)");
 }
 
 kernels::DenseCrfParameters CrfOptions::parameters() const {
@@ -73,6 +73,12 @@ kernels::DenseCrfParameters CrfOptions::parameters() const {
     throw ConfigError("--crf-set: " + problem);
   }
   return parameters;
+}
+
+void check_crf_classes(const std::string& model, int64_t classes) {
+  if (classes >= 2) return;
+  throw ConfigError(
+      fmt::format("--crf: the model {} has {} class: there are no class probabilities to work on", model, classes));
 }
 
 std::string describe(const kernels::DenseCrfParameters& parameters) {

@@ -24,6 +24,9 @@ struct CrfOptions {
 /// " + DenseCRF (bi_w 3.5, bi_xy_std 55, ...)": what is added to the line printed beside figures.
 std::string describe(const kernels::DenseCrfParameters& parameters);
 
+/// ConfigError if a model with so many classes has no probabilities for a CRF.
+void check_crf_classes(const std::string& model, int64_t classes);
+
 /// Classes after the CRF [H,W] from probabilities [H,W,C]; the unary energies are -log(max(p, 1e-5)). ConfigError if
 /// there are fewer than two classes.
 data::LabelMap crf_labels(int threads, const kernels::DenseCrfParameters& parameters, const data::Image& image,

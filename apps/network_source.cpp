@@ -86,10 +86,7 @@ Network::Network(const NetworkOptions& options, const DeviceChoice& choice)
       predictor(device, evaluation, loaded(parameters, evaluation, recipe.weights),
                 recipe.evaluation.protocol(model.input), resizable_recipe_model(recipe, dataset)),
       crf_threads_(static_cast<int>(choice.threads)) {
-  if (crf && predictor.classes() < 2) {
-    throw ConfigError(fmt::format("--crf: the model {} has {} class: there are no class probabilities to work on",
-                                  recipe.model, predictor.classes()));
-  }
+  if (crf) check_crf_classes(recipe.model, predictor.classes());
 }
 
 data::LabelMap Network::labels(const data::Image& image) {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/permutohedral_lattice.h"
+#include "kernels/cpu/softmax_row.h"
 
 namespace psanet::kernels {
 
@@ -65,24 +65,6 @@ std::vector<float> features_of(const DenseCrfDims& dims, double xy_std, double r
   return features;
 }
 
-/// row := softmax(row) over its first `classes` values; room for whole lanes is there, and what lies behind the
-/// classes becomes 0.
-void softmax_row(float* row, int64_t classes) {
-  const int64_t whole = whole_lanes(classes);
-  std::fill(row + classes, row + whole, std::numeric_limits<float>::lowest());
-  Lanes top = load(row);
-  for (int64_t c = kLanes; c < whole; c += kLanes) top = larger(load(row + c), top);
-  const float highest = largest(top);
-  Lanes sums{};
-  for (int64_t c = 0; c < whole; c += kLanes) {
-    const Lanes e = exp(load(row + c) - highest);
-    store(row + c, e);
-    sums += e;
-  }
-  const float factor = 1.0f / sum(sums);
-  for (int64_t c = 0; c < whole; c += kLanes) store(row + c, load(row + c) * factor);
-}
-
 }  // namespace
 
 std::string dense_crf_problem(const DenseCrfDims& dims, const DenseCrfParameters& p) {
@@ -115,15 +97,16 @@ std::string dense_crf_problem(const DenseCrfDims& dims, const DenseCrfParameters
 
 int64_t dense_crf_peak_bytes(const DenseCrfDims& dims) {
   const int64_t pixels = dims.height * dims.width, row = whole_groups(dims.classes) * int64_t{sizeof(float)};
-  int64_t bytes = pixels * row;  // the mean field
-  for (const int64_t corners : {3, 6}) {
-    // At most one vertex a corner: weights and indices both ways, runs of every direction (a vector that grew may have
-    // twice the room), values, and while the lattice is built its keys and its table, twice while they grow.
-    const int64_t entries = pixels * corners;
-    bytes += entries * (16 + 4 + 2 * 2 * 4 * corners + row);
-    if (corners == 6) bytes += entries * (16 + 2 * 16 + 3 * 4 * 8 + 4 + 5 * corners) + pixels * 5 * 4;
+  constexpr int64_t kGroup_bytes = kGroup * int64_t{sizeof(float)};
+  int64_t kept = 0, most = 0;
+  for (const int64_t dimensions : {2, 5}) {
+    const int64_t corners = dimensions + 1, entries = pixels * corners;
+    const int64_t features = pixels * dimensions * int64_t{sizeof(float)};
+    most = std::max(most, kept + features + entries * PermutohedralLattice::most_bytes_to_build(corners));
+    kept += entries * (PermutohedralLattice::most_bytes(corners) + row);                        // with the values
+    most = std::max(most, kept + features + pixels * (kGroup_bytes + int64_t{sizeof(float)}));  // the normalisation
   }
-  return bytes + (int64_t{4} << 20);
+  return std::max(most, kept + pixels * row) + (int64_t{1} << 20);  // the mean field
 }
 
 void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParameters& parameters, const uint8_t* image,
@@ -158,7 +141,9 @@ void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParamete
         });
         const float* energy = unary + p * classes;
         for (int64_t c = 0; c < classes; ++c) row[c] -= energy[c];
-        softmax_row(row, classes);
+        // Whole lanes are quicker; what lies behind the classes becomes 0.
+        std::fill(row + classes, row + whole_lanes(classes), std::numeric_limits<float>::lowest());
+        softmax_row(row, row, whole_lanes(classes));
         if (last) {
           std::copy_n(row, classes, probabilities + p * classes);
         } else {

@@ -47,6 +47,13 @@ void PermutohedralLattice::link(const CpuContext& ctx, const LatticeTable& table
     for (const int32_t after : next) {
       if (after >= 0) has_previous[static_cast<size_t>(after)] = 1;
     }
+    size_t members = 0, runs = 0;
+    for (size_t v = 0; v < count; ++v) {
+      members += has_previous[v] || next[v] >= 0;
+      runs += !has_previous[v] && next[v] >= 0;
+    }
+    direction.vertices.reserve(members);
+    direction.starts.reserve(runs + 1);
     for (size_t v = 0; v < count; ++v) {
       if (has_previous[v] || next[v] < 0) continue;
       for (auto at = static_cast<int32_t>(v); at >= 0; at = next[static_cast<size_t>(at)]) {

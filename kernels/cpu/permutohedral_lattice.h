@@ -20,6 +20,11 @@ class PermutohedralLattice {
   PermutohedralLattice(const CpuContext& ctx, int dimensions, int64_t points, const float* features);
 
   int corners() const { return corners_; }
+  /// Bytes for each corner of each point, at the most: if no two corners are one vertex and all have neighbours.
+  static constexpr int64_t most_bytes(int64_t corners) { return 20 + 6 * corners; }
+  /// ... while it is built: chunks' own keys and numbers (28), the table and its keys while they grow (96), the
+  /// incidence; later all directions' neighbours.
+  static constexpr int64_t most_bytes_to_build(int64_t corners) { return std::max<int64_t>(150, 90 + 10 * corners); }
   int64_t vertices() const { return vertices_; }
 
   /// Multiplies each point's weights by factors[point]: what it gives to the lattice and takes from it.

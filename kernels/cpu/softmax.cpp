@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/softmax_row.h"
 
 namespace psanet::kernels {
 
@@ -19,43 +20,15 @@ void parallel_rows(const CpuContext& ctx, const SoftmaxDims& dims, const Body& b
   });
 }
 
-/// Where the last, incomplete lanes of a row begin.
-int64_t whole_part(int64_t columns) {
-  return columns / kLanes * kLanes;
-}
-
 }  // namespace
 
 void softmax_forward(CpuContext& ctx, const SoftmaxDims& dims, const float* x, float* y) {
-  constexpr float kLowest = std::numeric_limits<float>::lowest();
-  const int64_t columns = dims.columns, whole = whole_part(columns), rest = columns - whole;
-  parallel_rows(ctx, dims, [=](int64_t row) {
-    const float* from = x + row * columns;
-    float* to = y + row * columns;
-    Lanes top = broadcast(kLowest);
-    for (int64_t c = 0; c < whole; c += kLanes) top = larger(load(from + c), top);
-    if (rest > 0) top = larger(load_some(from + whole, rest, kLowest), top);
-    const float highest = largest(top);
-
-    Lanes sums{};
-    for (int64_t c = 0; c < whole; c += kLanes) {
-      const Lanes e = exp(load(from + c) - highest);
-      store(to + c, e);
-      sums += e;
-    }
-    if (rest > 0) {
-      const Lanes e = exp(load_some(from + whole, rest, kLowest) - highest);
-      store_some(to + whole, e, rest);
-      sums += e;
-    }
-    const float factor = 1.0f / sum(sums);
-#pragma omp simd
-    for (int64_t c = 0; c < columns; ++c) to[c] *= factor;
-  });
+  parallel_rows(ctx, dims,
+                [=](int64_t row) { softmax_row(x + row * dims.columns, y + row * dims.columns, dims.columns); });
 }
 
 void softmax_backward(CpuContext& ctx, const SoftmaxDims& dims, const float* y, const float* d_y, float* d_x) {
-  const int64_t columns = dims.columns, whole = whole_part(columns), rest = columns - whole;
+  const int64_t columns = dims.columns, whole = columns / kLanes * kLanes, rest = columns - whole;
   parallel_rows(ctx, dims, [=](int64_t row) {
     const float *out = y + row * columns, *g = d_y + row * columns;
     float* to = d_x + row * columns;

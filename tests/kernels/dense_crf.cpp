@@ -7,6 +7,7 @@
 #include "engine/safetensors.h"
 #include "kernels/cpu/permutohedral_lattice.h"
 #include "tests/kernels/support.h"
+#include "tests/support/allocation_count.h"
 #include "tests/support/golden.h"
 
 namespace psanet::tests {
@@ -170,6 +171,26 @@ TEST_CASE("the permutohedral lattice approximates the exact Gaussian filter") {
     worst = std::max(worst, std::abs(value / weight - sum.groups[0][0] / sum.groups[0][1]));
   }
   CHECK(worst < 0.03);  // of values 0..1: weighted means
+}
+
+TEST_CASE("DenseCRF stays within the memory that it names") {
+  if (!allocations_are_counted()) {
+    WARN("SKIPPED: allocations are not counted here");
+    return;
+  }
+  // Noise in all colours: few pixels share a vertex, which is the most that any picture needs.
+  for (const DenseCrfDims dims : {DenseCrfDims{97, 113, 2}, {97, 113, 21}, {60, 50, 150}}) {
+    Scene scene = noisy_scene(dims);
+    uint32_t state = 3;
+    for (uint8_t& value : scene.image) value = static_cast<uint8_t>((state = state * 1664525u + 1013904223u) >> 24);
+    CpuContext ctx(2);
+    Floats q(scene.unary.size());
+    const auto filter = [&] { dense_crf(ctx, dims, {}, scene.image.data(), scene.unary.data(), q.data()); };
+    const int64_t named = dense_crf_peak_bytes(dims), counted = peak_bytes_of(filter);
+    INFO(dims.classes << " classes: named " << named << ", counted " << counted);
+    CHECK(counted <= named);
+    CHECK(named <= 3 * counted);
+  }
 }
 
 TEST_CASE("DenseCRF says which parameter is wrong") {

@@ -3,6 +3,7 @@
 #include "tests/support/allocation_count.h"
 
 #include <link.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <cerrno>
@@ -21,7 +22,7 @@
 
 namespace {
 // Constant-initialised: malloc is called before any constructor runs.
-std::atomic<int64_t> count{0};
+std::atomic<int64_t> count{0}, live_bytes{0}, peak_bytes{0};
 }  // namespace
 
 #if PSANET_COUNTS_ALLOCATIONS
@@ -61,10 +62,22 @@ void note(const void* caller, size_t bytes) {
   count.fetch_add(1, std::memory_order_relaxed);
 }
 
+void* entered(void* memory) {
+  const int64_t now = live_bytes += static_cast<int64_t>(malloc_usable_size(memory));
+  int64_t peak = peak_bytes.load(std::memory_order_relaxed);
+  while (peak < now && !peak_bytes.compare_exchange_weak(peak, now)) {
+  }
+  return memory;
+}
+void left(void* memory) {
+  live_bytes -= static_cast<int64_t>(malloc_usable_size(memory));
+}
+
 }  // namespace
 
 extern "C" {
 
+void __libc_free(void* memory) noexcept;
 void* __libc_malloc(size_t bytes) noexcept;
 void* __libc_calloc(size_t items, size_t bytes) noexcept;
 void* __libc_realloc(void* memory, size_t bytes) noexcept;
@@ -72,30 +85,37 @@ void* __libc_memalign(size_t alignment, size_t bytes) noexcept;
 
 void* malloc(size_t bytes) noexcept {
   note(__builtin_return_address(0), bytes);
-  return __libc_malloc(bytes);
+  return entered(__libc_malloc(bytes));
 }
 void* calloc(size_t items, size_t bytes) noexcept {
   note(__builtin_return_address(0), items * bytes);
-  return __libc_calloc(items, bytes);
+  return entered(__libc_calloc(items, bytes));
 }
 void* realloc(void* memory, size_t bytes) noexcept {
   note(__builtin_return_address(0), bytes);
-  return __libc_realloc(memory, bytes);
+  left(memory);
+  void* moved = __libc_realloc(memory, bytes);
+  if (moved == nullptr && bytes > 0) entered(memory);  // it failed: the block is still there
+  return entered(moved);
 }
 void* memalign(size_t alignment, size_t bytes) noexcept {
   note(__builtin_return_address(0), bytes);
-  return __libc_memalign(alignment, bytes);
+  return entered(__libc_memalign(alignment, bytes));
 }
 void* aligned_alloc(size_t alignment, size_t bytes) noexcept {
   note(__builtin_return_address(0), bytes);
-  return __libc_memalign(alignment, bytes);
+  return entered(__libc_memalign(alignment, bytes));
+}
+void free(void* memory) noexcept {
+  left(memory);
+  __libc_free(memory);
 }
 int posix_memalign(void** result, size_t alignment, size_t bytes) noexcept {
   if (alignment == 0 || alignment % sizeof(void*) != 0 || (alignment & (alignment - 1)) != 0) return EINVAL;
   note(__builtin_return_address(0), bytes);
   void* memory = __libc_memalign(alignment, bytes);
   if (memory == nullptr) return ENOMEM;
-  *result = memory;
+  *result = entered(memory);
   return 0;
 }
 
@@ -104,7 +124,7 @@ int posix_memalign(void** result, size_t alignment, size_t bytes) noexcept {
 namespace {
 void* allocated(void* memory) {
   if (memory == nullptr) throw std::bad_alloc();
-  return memory;
+  return entered(memory);
 }
 }  // namespace
 
@@ -163,6 +183,13 @@ int64_t allocations() {
   if (onednn.end.load(std::memory_order_relaxed) == 0) dl_iterate_phdr(&find_libraries, nullptr);
 #endif
   return count.load(std::memory_order_relaxed);
+}
+
+int64_t peak_bytes_of(const std::function<void()>& body) {
+  const int64_t begin = live_bytes;
+  peak_bytes = begin;
+  body();
+  return peak_bytes - begin;
 }
 
 }  // namespace psanet::tests

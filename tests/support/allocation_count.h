@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 namespace psanet::tests {
 
@@ -13,5 +14,9 @@ bool allocations_are_counted();
 
 /// Allocations of all threads since the first call.
 int64_t allocations();
+
+/// Runs body and returns how far allocated bytes rose above those at its begin (all threads; what blocks can hold,
+/// which is a little more than what was asked for).
+int64_t peak_bytes_of(const std::function<void()>& body);
 
 }  // namespace psanet::tests
