@@ -75,6 +75,18 @@ std::string data_url(std::string_view media_type, std::span<const uint8_t> bytes
   return fmt::format("data:{};base64,{}", media_type, base64(bytes));
 }
 
+std::string json_in_html(std::string_view json) {
+  std::string out;
+  for (const char c : json) {
+    if (c == '<') {
+      out += "\\u003c";  // only strings can hold one
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 std::string html_page(std::string_view title, std::string_view style, std::string_view body) {
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

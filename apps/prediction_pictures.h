@@ -5,27 +5,29 @@
 #include <string>
 #include <vector>
 
+#include "apps/image_tasks.h"
 #include "apps/network_source.h"
 
 namespace psanet::apps {
 
-/// One image to predict; the truth may be empty.
-struct PredictionTask {
-  std::filesystem::path image, truth;
-  std::string name;  // of the files written
+struct PredictionOptions {
+  std::filesystem::path folder;  // written into
+  std::filesystem::path html;    // a page of all images; empty: none
+  double overlay = 0.5;          // opacity of the colours over the image; 0: no such pictures
 };
 
-/// Files, and folders (all images in them, sorted by name). ConfigError for a path that is not there or an empty
-/// folder, or when two images would write the same file.
-std::vector<PredictionTask> tasks_of(const std::vector<std::string>& paths);
+/// A network and the name of its column.
+struct Column {
+  std::string title;
+  Network* network = nullptr;
+};
 
-/// The first `limit` samples of a split (0: all).
-std::vector<PredictionTask> tasks_of_split(const Network& network, const std::string& split, int64_t limit);
-
-/// Writes for each task `<name>.png` (label indices with the dataset's palette, in the image's size; with several
-/// networks
-/// `<name>.<column>.png`) and `<name>.sheet.png`: image, truth if there is one, one column a network, a legend.
-void write_predictions(const std::vector<Network*>& networks, const std::vector<std::string>& columns,
-                       const std::vector<PredictionTask>& tasks, const std::filesystem::path& folder);
+/// Writes for each task `<name>.png` (label indices with the dataset's palette, in the image's size),
+/// `<name>.overlay.png` (the colours over the image) and `<name>.sheet.png` (image, truth if there is one, a column
+/// each network, a legend); with several networks the first two are `<name>.<column>...`. An image or truth that cannot
+/// be read is named, the others go on, and a DataError at the end says how many there were. Returns the number of
+/// images predicted.
+int64_t write_predictions(const std::vector<Column>& columns, const std::vector<ImageTask>& tasks,
+                          const PredictionOptions& options);
 
 }  // namespace psanet::apps

@@ -98,6 +98,10 @@ std::vector<std::uint8_t> png_bytes(const Image& image) {
   return encode_png(image, "a picture");
 }
 
+std::vector<std::uint8_t> jpeg_bytes(const Image& image, int quality) {
+  return encode_jpeg(image, quality, "a picture");
+}
+
 void write_jpeg(const std::filesystem::path& path, const Image& image, int quality) {
   write_file_bytes(path, encode_jpeg(image, quality, path.string()));
 }

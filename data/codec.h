@@ -25,8 +25,9 @@ LabelMap read_label(const std::filesystem::path& path);
 
 /// The same pixels and settings always give the same bytes; writes are atomic (temporary name, sync, rename).
 void write_png(const std::filesystem::path& path, const Image& image);
-/// The bytes of such a file.
+/// The bytes of such files.
 std::vector<std::uint8_t> png_bytes(const Image& image);
+std::vector<std::uint8_t> jpeg_bytes(const Image& image, int quality = 90);
 void write_jpeg(const std::filesystem::path& path, const Image& image, int quality = 90);
 
 /// 8-bit grey PNG, or with a palette (at most 256 colours, entry = label value, missing ones black) an indexed one.

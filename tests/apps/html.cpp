@@ -23,5 +23,9 @@ TEST_CASE("html: base64 as RFC 4648 has it") {
   CHECK(data_url("image/png", std::vector<uint8_t>{'f'}) == "data:image/png;base64,Zg==");
 }
 
+TEST_CASE("html: a string in a script cannot end it") {
+  CHECK(json_in_html("{\"name\":\"</script><b>\"}") == "{\"name\":\"\\u003c/script>\\u003cb>\"}");
+}
+
 }  // namespace
 }  // namespace psanet::apps

@@ -1,0 +1,205 @@
+#include "models/attention_maps.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/error.h"
+#include "layers/passes.h"
+#include "models/axis_taps.h"
+
+namespace psanet::models {
+
+namespace {
+
+/// score[from -> to] of SPEC 1: 0 outside the mask.
+float score(const kernels::PsaDims& d, const float* logits, int64_t from, int64_t to) {
+  const float* scores = logits + from * d.logit_channels();
+  if (d.compact) return scores[to];
+  const int64_t row = (d.mask_h - 1) / 2 + to / d.width - from / d.width;
+  const int64_t column = (d.mask_w - 1) / 2 + to % d.width - from % d.width;
+  if (row < 0 || row >= d.mask_h || column < 0 || column >= d.mask_w) return 0;
+  return scores[row * d.mask_w + column];
+}
+
+Graph logits_graph(const Graph& evaluation, Target target) {
+  Graph graph = evaluation;
+  graph.clear_outputs();
+  for (const Node& node : evaluation.nodes()) {
+    if (node.as<layers::Psa>() != nullptr) graph.output(node.name, node.inputs[1]);
+  }
+  if (graph.outputs().empty()) {
+    throw ConfigError(
+        "the model has no point-wise spatial attention to show; want a PSANet (psanet-info MODEL lists the ops)");
+  }
+  return layers::optimize_for_evaluation(graph, target);
+}
+
+/// The crop's first row (or column) that puts `at` nearest to the middle; negative: padding before the image.
+double window_start(int64_t size, int64_t crop, double at) {
+  if (size <= crop) return -static_cast<double>((crop - size) / 2);
+  return std::clamp<double>(std::round(at) - static_cast<double>(crop / 2), 0, static_cast<double>(size - crop));
+}
+
+/// What a branch does. The compact form's mode says only how its scores are laid out, and public weights differ in that
+/// (SPEC 3), so a name that says it goes first.
+kernels::PsaMode direction_of(const std::string& name, kernels::PsaMode mode) {
+  const std::string last = name.substr(name.rfind('.') + 1);
+  if (last == "collect") return kernels::PsaMode::collect;
+  return last == "distribute" ? kernels::PsaMode::distribute : mode;
+}
+
+/// The image [height, width, 3] resized as the test protocol does.
+std::vector<float> resized(const FloatImageView& image, PlaneSize size) {
+  HostTaps rows, columns;
+  rows.bilinear(image.height, size.height);
+  columns.bilinear(image.width, size.width);
+  std::vector<float> out(static_cast<size_t>(size.height * size.width * 3), 0.0f);
+  for (int64_t y = 0; y < size.height; ++y) {
+    for (int64_t x = 0; x < size.width; ++x) {
+      float* to = out.data() + (y * size.width + x) * 3;
+      for (int64_t r = y * rows.taps; r < (y + 1) * rows.taps; ++r) {
+        for (int64_t c = x * columns.taps; c < (x + 1) * columns.taps; ++c) {
+          const float weight = rows.weight[static_cast<size_t>(r)] * columns.weight[static_cast<size_t>(c)];
+          const float* from =
+              image.pixels +
+              (rows.index[static_cast<size_t>(r)] * image.width + columns.index[static_cast<size_t>(c)]) * 3;
+          for (int k = 0; k < 3; ++k) to[k] += weight * from[k];
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/// Crop pixels to positions of a map of `size`: the corners are aligned.
+double map_coordinate(double crop_pixel, int64_t crop, int64_t size) {
+  return crop > 1 ? crop_pixel * static_cast<double>(size - 1) / static_cast<double>(crop - 1) : 0;
+}
+
+}  // namespace
+
+std::vector<float> attention_matrix(const kernels::PsaDims& d, const float* logits) {
+  const int64_t positions = d.positions();
+  std::vector<float> matrix(static_cast<size_t>(positions * positions));
+  for (int64_t i = 0; i < positions; ++i) {
+    float* row = matrix.data() + i * positions;
+    for (int64_t j = 0; j < positions; ++j) {
+      row[j] = d.mode == kernels::PsaMode::collect ? score(d, logits, i, j) : score(d, logits, j, i);
+    }
+    double sum = 1;
+    if (d.softmax) {
+      const float highest = *std::max_element(row, row + positions);
+      sum = 0;
+      for (int64_t j = 0; j < positions; ++j) sum += row[j] = std::exp(row[j] - highest);
+    }
+    for (int64_t j = 0; j < positions; ++j) row[j] = static_cast<float>(row[j] / sum) * d.scale;
+  }
+  return matrix;
+}
+
+std::string Attention::title() const {
+  return mode == kernels::PsaMode::collect ? "collect" : "distribute";
+}
+
+std::vector<float> Attention::map_of(int64_t position) const {
+  const int64_t positions = height * width;
+  std::vector<float> map(static_cast<size_t>(positions));
+  for (int64_t k = 0; k < positions; ++k) {
+    const bool collect = mode == kernels::PsaMode::collect;
+    map[static_cast<size_t>(k)] =
+        matrix[static_cast<size_t>(collect ? position * positions + k : k * positions + position)];
+  }
+  return map;
+}
+
+int64_t position_of(const Placement& p, const Attention& attention, int64_t y, int64_t x) {
+  const auto nearest = [](double at, int64_t size) { return std::clamp<int64_t>(std::lround(at), 0, size - 1); };
+  return nearest(map_coordinate(p.crop_y(y), p.crop_h, attention.height), attention.height) * attention.width +
+         nearest(map_coordinate(p.crop_x(x), p.crop_w, attention.width), attention.width);
+}
+
+std::vector<float> over_image(const Placement& p, const Attention& attention, const std::vector<float>& map,
+                              int64_t height, int64_t width) {
+  std::vector<float> out(static_cast<size_t>(height * width), std::numeric_limits<float>::quiet_NaN());
+  for (int64_t y = 0; y < height; ++y) {
+    const double at_y = p.crop_y(y);
+    if (at_y < -0.5 || at_y > static_cast<double>(p.crop_h) - 0.5) continue;
+    const double my = std::clamp<double>(map_coordinate(at_y, p.crop_h, attention.height), 0,
+                                         static_cast<double>(attention.height - 1));
+    const int64_t y0 = static_cast<int64_t>(my), y1 = std::min(y0 + 1, attention.height - 1);
+    for (int64_t x = 0; x < width; ++x) {
+      const double at_x = p.crop_x(x);
+      if (at_x < -0.5 || at_x > static_cast<double>(p.crop_w) - 0.5) continue;
+      const double mx = std::clamp<double>(map_coordinate(at_x, p.crop_w, attention.width), 0,
+                                           static_cast<double>(attention.width - 1));
+      const int64_t x0 = static_cast<int64_t>(mx), x1 = std::min(x0 + 1, attention.width - 1);
+      const auto at = [&](int64_t r, int64_t c) { return map[static_cast<size_t>(r * attention.width + c)]; };
+      const double fy = my - static_cast<double>(y0), fx = mx - static_cast<double>(x0);
+      out[static_cast<size_t>(y * width + x)] = static_cast<float>(
+          (1 - fy) * ((1 - fx) * at(y0, x0) + fx * at(y0, x1)) + fy * ((1 - fx) * at(y1, x0) + fx * at(y1, x1)));
+    }
+  }
+  return out;
+}
+
+AttentionReader::AttentionReader(Device& device, const Graph& evaluation, Parameters& parameters,
+                                 ProtocolOptions options)
+    : program_(device, logits_graph(evaluation, device.target()), parameters), options_(std::move(options)) {
+  for (const Node& node : evaluation.nodes()) {
+    const auto* psa = node.as<layers::Psa>();
+    if (psa == nullptr) continue;
+    kernels::PsaDims dims = layers::dims_of(*psa, evaluation.type(node.inputs[0]));
+    dims.batch = 1;
+    branches_.push_back({node.name, dims});
+  }
+  const Type image = evaluation.type(evaluation.find_source("image"));
+  crop_h_ = image[1];
+  crop_w_ = image[2];
+}
+
+Placement AttentionReader::place(const FloatImageView& image, int64_t y, int64_t x) const {
+  const PlaneSize size = scaled_size({image.height, image.width}, 1.0, options_);
+  Placement p;
+  p.crop_h = crop_h_;
+  p.crop_w = crop_w_;
+  p.scale_y = static_cast<double>(size.height) / static_cast<double>(image.height);
+  p.scale_x = static_cast<double>(size.width) / static_cast<double>(image.width);
+  p.offset_y = -window_start(size.height, crop_h_, p.crop_y(y));
+  p.offset_x = -window_start(size.width, crop_w_, p.crop_x(x));
+  return p;
+}
+
+std::vector<Attention> AttentionReader::read(const FloatImageView& image, const Placement& placement) {
+  const PlaneSize size = scaled_size({image.height, image.width}, 1.0, options_);
+  const std::vector<float> scaled = resized(image, size);
+
+  Tensor input = program_.input("image");
+  std::vector<float> crop(static_cast<size_t>(input.type().elements()), 0.0f);  // the mean, normalised, is 0
+  const auto top = static_cast<int64_t>(placement.offset_y), left = static_cast<int64_t>(placement.offset_x);
+  for (int64_t y = std::max<int64_t>(0, top); y < std::min(crop_h_, size.height + top); ++y) {
+    for (int64_t x = std::max<int64_t>(0, left); x < std::min(crop_w_, size.width + left); ++x) {
+      const float* from = scaled.data() + ((y - top) * size.width + x - left) * 3;
+      float* to = crop.data() + (y * crop_w_ + x) * 3;
+      for (size_t c = 0; c < 3; ++c) {
+        to[options_.input.bgr ? 2 - c : c] = (from[c] - options_.input.mean[c]) / options_.input.std[c];
+      }
+    }
+  }
+  input.set(crop);
+  program_.run();
+
+  std::vector<Attention> all;
+  for (const Branch& branch : branches_) {
+    const Tensor output = program_.output(branch.name);
+    std::vector<float> logits(static_cast<size_t>(output.type().elements()));
+    output.get(std::span<float>(logits));
+    all.push_back({branch.name, direction_of(branch.name, branch.dims.mode), branch.dims.height, branch.dims.width,
+                   attention_matrix(branch.dims, logits.data())});
+  }
+  return all;
+}
+
+}  // namespace psanet::models

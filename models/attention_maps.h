@@ -1,0 +1,72 @@
+// What a network's point-wise spatial attention looks at (SPEC 1, Figure 6 of the paper).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/program.h"
+#include "layers/psa.h"
+#include "models/prediction.h"
+
+namespace psanet::models {
+
+/// The attention matrix [H*W, H*W] of one image, rows = targets, columns = sources: z[i] = sum over j of matrix[i, j] *
+/// x[j], so the op's scale is part of it. logits [H, W, logit_channels]. Written after SPEC 1 to be read, not to be
+/// fast.
+std::vector<float> attention_matrix(const kernels::PsaDims& dims, const float* logits);
+
+/// One attention op of a network, on one image.
+struct Attention {
+  std::string name;                                   // of the graph's node
+  kernels::PsaMode mode = kernels::PsaMode::collect;  // what it does for a position, whatever its scores' layout
+  int64_t height = 0, width = 0;                      // of the map that it works on
+  std::vector<float> matrix;                          // see attention_matrix()
+
+  /// "collect" or "distribute".
+  std::string title() const;
+  /// What a position attends to. Collect: the row of target `position`, how much it reads from every source.
+  /// Distribute: the column of source `position`, how much every target reads from it. [H, W]
+  std::vector<float> map_of(int64_t position) const;
+};
+
+/// Where an image lies in the network's input: pixel p of the image is at p * scale + offset in the crop, per axis.
+struct Placement {
+  double scale_y = 1, scale_x = 1, offset_y = 0, offset_x = 0;
+  int64_t crop_h = 0, crop_w = 0;
+  double crop_y(int64_t y) const { return (static_cast<double>(y) + 0.5) * scale_y - 0.5 + offset_y; }
+  double crop_x(int64_t x) const { return (static_cast<double>(x) + 0.5) * scale_x - 0.5 + offset_x; }
+};
+
+/// The map's position nearest to a pixel of the image.
+int64_t position_of(const Placement& placement, const Attention& attention, int64_t y, int64_t x);
+
+/// A map [H, W] of `attention` for every pixel of an image [height, width], bilinear; NaN where the crop does not show
+/// the image.
+std::vector<float> over_image(const Placement& placement, const Attention& attention, const std::vector<float>& map,
+                              int64_t height, int64_t width);
+
+/// Runs a network up to its attention.
+class AttentionReader {
+ public:
+  /// `evaluation`: a graph with the input "image" [1, crop_h, crop_w, 3]. ConfigError if it has no point-wise spatial
+  /// attention.
+  AttentionReader(Device& device, const Graph& evaluation, Parameters& parameters, ProtocolOptions options);
+
+  /// The image as the test protocol shows it at scale 1: resized and padded; of an image larger than the crop, the
+  /// window (of the crop's size) with the pixel y, x nearest to its middle.
+  Placement place(const FloatImageView& image, int64_t y, int64_t x) const;
+  /// All attention ops of the network, in graph order.
+  std::vector<Attention> read(const FloatImageView& image, const Placement& placement);
+
+ private:
+  struct Branch {
+    std::string name;
+    kernels::PsaDims dims;
+  };
+  std::vector<Branch> branches_;
+  Program program_;
+  ProtocolOptions options_;
+  int64_t crop_h_ = 0, crop_w_ = 0;
+};
+
+}  // namespace psanet::models
