@@ -15,7 +15,7 @@ namespace psanet::tests {
 
 Running::Running(const std::string& program, const std::vector<std::string>& arguments) {
   const std::string out = folder_ / "out", err = folder_ / "err";
-  const std::string path = std::string(PSANET_BIN_DIR) + "/" + program;
+  const std::string path = std::filesystem::path(PSANET_BIN_DIR) / program;
   child_ = fork();
   if (child_ == 0) {
     std::vector<char*> argv = {const_cast<char*>(path.c_str())};

@@ -37,7 +37,7 @@ class Running {
   bool ended_ = false;
 };
 
-/// Starts bin/<program> with these arguments and waits for it.
+/// Starts bin/<program>, or the program of an absolute path, with these arguments and waits for it.
 ProgramResult run_program(const std::string& program, const std::vector<std::string>& arguments);
 
 /// Fails the test, showing what the program said, unless it ends with 0.
