@@ -37,11 +37,13 @@ std::map<std::string, int> stem_names(const std::set<std::string>& names) {
   return {{"conv1", 0}, {"bn1", 1}};  // torchvision
 }
 
-/// A stem as its convolutions' shapes tell: {channels, ...}, and the size of the first.
+/// A stem as its convolutions' shapes tell: {channels, ...}, and the size of the first; and what has to go with it.
 struct Stem {
   std::vector<int64_t> channels;
   int64_t kernel = 0;
-  bool operator==(const Stem&) const = default;
+  bool first_shortcut = false;  // a convolution in the shortcut of layer1.0
+  bool bottlenecks = false;
+  bool same_convolutions(const Stem& other) const { return channels == other.channels && kernel == other.kernel; }
   std::string describe() const {
     return channels.size() == 1 ? fmt::format("one {0}x{0} convolution of {1} channels", kernel, channels[0])
                                 : fmt::format("3x3 convolutions of {} channels", fmt::join(channels, ", "));
@@ -57,20 +59,43 @@ Stem stem_of(ShapeOf&& shape_of) {
     if (stem.channels.empty()) stem.kernel = shape[2];
     stem.channels.push_back(shape[0]);
   }
+  stem.first_shortcut = !shape_of("layer1.0.downsample.0.weight").empty();
+  stem.bottlenecks = !shape_of("layer1.0.conv3.weight").empty();
   return stem;
 }
 
-void check_stem(const Stem& found, const Stem& wanted, const std::string& file_name) {
-  if (found == wanted || found.channels.empty() || wanted.channels.empty()) return;
-  std::string fix = "a model with a stem of one 7x7 convolution is wanted";
-  if (found.channels.size() == 3 && wanted.channels.size() == 3) {
-    fix = fmt::format("let.stem_1={} let.stem_2={} let.stem_3={} makes the model fit", found.channels[0],
-                      found.channels[1], found.channels[2]);
-  } else if (found.channels.size() == 3) {
-    fix = "a model with a stem of three 3x3 convolutions is wanted";
+/// The `let`s (models/blocks/resnet.json) that make a model with the stem `wanted` one with the stem `found`; none if
+/// there is no such model.
+std::vector<std::string> lets_for(const Stem& found, const Stem& wanted) {
+  std::vector<std::string> lets;
+  if (!found.same_convolutions(wanted)) {
+    const bool deep = found.channels.size() == 3 && found.kernel == 3;
+    if (!deep && !(found.channels == std::vector<int64_t>{64} && found.kernel == 7)) return {};
+    if (found.channels.size() != wanted.channels.size()) {
+      lets.push_back(deep ? "let.stem=deep_stem" : "let.stem=stem_7x7");
+    }
+    for (size_t i = 0; deep && i < 3; ++i) lets.push_back(fmt::format("let.stem_{}={}", i + 1, found.channels[i]));
   }
+  if (found.first_shortcut != wanted.first_shortcut && !found.bottlenecks && !wanted.bottlenecks) {
+    lets.push_back(found.first_shortcut ? "let.stage_1=basic_stage" : "let.stage_1=basic_stage_plain");
+  }
+  return lets;
+}
+
+void check_stem(const Stem& found, const Stem& wanted, const std::string& file_name) {
+  if (found.channels.empty() || wanted.channels.empty()) return;
+  const std::vector<std::string> lets = lets_for(found, wanted);
+  if (!found.same_convolutions(wanted)) {
+    throw WeightsError(fmt::format("{}: its stem is {}, the model's is {}; {}", file_name, found.describe(),
+                                   wanted.describe(),
+                                   lets.empty() ? "none of our stems is like that"
+                                                : fmt::format("--set {} makes the model fit", fmt::join(lets, " "))));
+  }
+  if (lets.empty()) return;
+  const auto shortcut = [](const Stem& stem) { return stem.first_shortcut ? "a convolution" : "no convolution"; };
   throw WeightsError(
-      fmt::format("{}: its stem is {}, the model's is {}; {}", file_name, found.describe(), wanted.describe(), fix));
+      fmt::format("{}: layer1.0 has {} in its shortcut, the model's has {}; --set {} makes the model fit", file_name,
+                  shortcut(found), shortcut(wanted), fmt::join(lets, " ")));
 }
 
 }  // namespace

@@ -97,10 +97,25 @@ TEST_CASE("a stem that does not fit is one line with the lets to change") {
   CHECK(to.at("layer0.0.weight") == before);
 
   Safetensors torchvision = imagenet(from.file(), {});
+  std::erase_if(torchvision.tensors, [](const auto& tensor) { return tensor.first.rfind("layer0.", 0) == 0; });
   const std::vector<float> seven(64 * 3 * 49, 0.1f);
   torchvision.tensors["conv1.weight"] = FileTensor::of({64, 3, 7, 7}, std::span<const float>(seven));
   check_message(error(to, torchvision),
-                {"its stem is one 7x7 convolution of 64 channels", "7x7 convolution is wanted"});
+                {"its stem is one 7x7 convolution of 64 channels", "--set let.stem=stem_7x7 makes the model fit"});
+  torchvision.tensors.erase("layer1.0.downsample.0.weight");  // where 64 channels go in and out
+  check_message(error(to, torchvision), {"--set let.stem=stem_7x7 let.stage_1=basic_stage_plain makes the model fit"});
+  Net plain({{"stem", "stem_7x7"}, {"stage_1", "basic_stage_plain"}}, 1);
+  check_message(error(plain, imagenet(from.file(), kDeepStem)),
+                {"--set let.stem=deep_stem let.stem_1=8 let.stem_2=8 let.stem_3=16 let.stage_1=basic_stage makes"});
+
+  Net same({{"stem_1", 8}, {"stem_2", 8}, {"stem_3", 16}}, 1);
+  Safetensors shortcut = imagenet(from.file(), kDeepStem);
+  shortcut.tensors.erase("layer1.0.downsample.0.weight");
+  check_message(error(same, shortcut), {"layer1.0 has no convolution in its shortcut, the model's has a convolution",
+                                        "--set let.stage_1=basic_stage_plain"});
+  const std::vector<float> five(32 * 3 * 25, 0.1f);
+  torchvision.tensors["conv1.weight"] = FileTensor::of({32, 3, 5, 5}, std::span<const float>(five));
+  check_message(error(to, torchvision), {"one 5x5 convolution of 32 channels", "none of our stems is like that"});
 }
 
 TEST_CASE("a classifier of other classes is refused and dropped on demand") {
