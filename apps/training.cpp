@@ -14,6 +14,7 @@
 #include "apps/run_log.h"
 #include "apps/run_state.h"
 #include "apps/sample_picture.h"
+#include "apps/step_options.h"
 #include "apps/stop_signals.h"
 #include "apps/trace.h"
 #include "data/codec.h"
@@ -40,33 +41,6 @@ data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& mode
   config.seed = static_cast<uint64_t>(recipe.seed);
   config.cache_bytes = static_cast<size_t>(recipe.cache_mb) << 20;
   return config;
-}
-
-models::TrainingOptions step_options(const Recipe& recipe, const models::Model& model, const Graph& forward,
-                                     Target target) {
-  models::TrainingOptions options;
-  options.target = target;
-  options.aux_weight = model.aux_weight;
-  options.ignore = data::kIgnore;
-  options.momentum = recipe.momentum;
-  options.weight_decay = recipe.weight_decay;
-  options.accumulate = recipe.accumulate > 1;
-  options.loss_at_scores = recipe.loss_at_scores;
-  const models::ParameterGroups groups = models::parameter_groups(forward);
-  const auto classifier_bias = [groups](const std::string& name) {
-    return groups.classifier.count(name) > 0 && name.size() > 5 && name.compare(name.size() - 5, 5, ".bias") == 0;
-  };
-  const double head = recipe.head_rate_factor, bias = recipe.classifier_bias_rate_factor.value_or(head);
-  options.rate_factor = [&model, head, bias, classifier_bias](const std::string& name) {
-    if (classifier_bias(name)) return bias;
-    return model.in_backbone(name) ? 1.0 : head;
-  };
-  const double norm_decay = recipe.batch_norm_decay_factor, bias_decay = recipe.classifier_bias_decay_factor;
-  options.decay_factor = [groups, norm_decay, bias_decay, classifier_bias](const std::string& name) {
-    if (classifier_bias(name)) return bias_decay;
-    return groups.batch_norm.count(name) > 0 ? norm_decay : 1.0;
-  };
-  return options;
 }
 
 void create_folder(const std::filesystem::path& folder) {
