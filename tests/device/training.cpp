@@ -2,6 +2,7 @@
 // beside launched ones.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -33,13 +34,21 @@ models::Model tiny_model() {
                                                {"psa_channels", 16}});
 }
 
-Graph training_graph(const models::Model& model, Target target) {
+models::TrainingOptions training_options(const models::Model& model, Target target) {
   models::TrainingOptions options;
   options.aux_weight = model.aux_weight;
   options.target = target;
   options.rate_factor = [&](const std::string& name) { return model.in_backbone(name) ? 1.0 : 10.0; };
   options.confusion = true;
+  return options;
+}
+
+Graph training_graph(const models::Model& model, const models::TrainingOptions& options) {
   return models::training_step(model.build({layers::Mode::train, kBatch}), options);
+}
+
+Graph training_graph(const models::Model& model, Target target) {
+  return training_graph(model, training_options(model, target));
 }
 
 std::vector<float> noise(int64_t count, const std::string& name) {
@@ -62,7 +71,7 @@ void set_batch(Program& program, int64_t step) {
   }
   image.set(pixels);
   label.set(labels);
-  program.input("rate").set(std::vector<float>{0.02f});
+  if (program.has_input("rate")) program.input("rate").set(std::vector<float>{0.02f});
   if (program.has_input("counter")) program.input("counter").set(std::vector<int64_t>{7, step});
 }
 
@@ -90,6 +99,41 @@ Training train(Device& device, int64_t steps, bool record = true) {
   return result;
 }
 
+/// Two batches an update; `sums` are the accumulated states before the first.
+struct Accumulated {
+  std::vector<float> losses;
+  std::map<std::string, std::vector<float>> parameters, sums;
+  int64_t recorded_launches = 0;
+};
+
+Accumulated train_accumulating(Device& device, int64_t updates, bool record = true) {
+  const models::Model model = tiny_model();
+  models::TrainingOptions options = training_options(model, device.target());
+  options.accumulate = true;
+  Parameters parameters(device);
+  Program step(device, training_graph(model, options), parameters, 3);
+  Program update(device, models::accumulated_update(step.graph(), options), parameters);
+  step.record_runs(record);
+  update.record_runs(record);
+  Accumulated result;
+  for (int64_t u = 0; u < updates; ++u) {
+    for (int64_t part = 0; part < 2; ++part) {
+      set_batch(step, 2 * u + part);
+      step.run();
+    }
+    for (const Parameters::Entry& entry : parameters.entries()) {
+      if (u == 0 && entry.name.rfind("accumulated.", 0) == 0) result.sums[entry.name] = entry.tensor.get<float>();
+    }
+    update.input("rate").set(std::vector<float>{0.02f});
+    update.run();
+    step.refresh();
+    result.losses.push_back(update.output("loss").get<float>()[0]);
+  }
+  for (const Parameters::Entry& entry : parameters.entries()) result.parameters[entry.name] = entry.tensor.get<float>();
+  result.recorded_launches = step.recorded_launches() + update.recorded_launches();
+  return result;
+}
+
 double distance(const std::vector<float>& a, const std::vector<float>& b) {
   double difference = 0, size = 1e-30;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -109,6 +153,42 @@ TEST_CASE("device training: three steps in float give the processor's losses and
   for (const auto& [name, values] : wanted.parameters) {
     INFO(name);
     CHECK(distance(found.parameters.at(name), values) < (name.rfind("momentum.", 0) == 0 ? 2e-2 : 1e-3));
+  }
+}
+
+TEST_CASE("device training: accumulated gradients and their update are the processor's") {
+  const Accumulated wanted = train_accumulating(processor(), 2), found = train_accumulating(gpu(), 2);
+  for (size_t u = 0; u < wanted.losses.size(); ++u) {
+    INFO("update " << u);
+    CHECK(std::abs(found.losses[u] - wanted.losses[u]) < 1e-4 * wanted.losses[u]);
+  }
+  CHECK(found.sums.size() == wanted.sums.size());
+  CHECK(wanted.sums.at("accumulated.loss.valid") == found.sums.at("accumulated.loss.valid"));
+  for (const auto& [name, values] : wanted.sums) {
+    INFO(name);
+    CHECK(distance(found.sums.at(name), values) < 1e-3);
+  }
+  for (const auto& [name, values] : wanted.parameters) {
+    INFO(name);
+    if (name.rfind("accumulated.", 0) == 0) {  // cleared by the update
+      CHECK(std::all_of(values.begin(), values.end(), [](float x) { return x == 0; }));
+      CHECK(found.parameters.at(name) == values);
+    } else {
+      CHECK(distance(found.parameters.at(name), values) < 1e-3);
+    }
+  }
+}
+
+TEST_CASE("device training: recorded runs that accumulate give the bits of launched ones") {
+  for (Precision precision : {Precision::fp32, Precision::bf16}) {
+    INFO(name(precision));
+    const Accumulated launched = train_accumulating(gpu(precision), 3, false),
+                      recorded = train_accumulating(gpu(precision), 3);
+    CHECK(launched.recorded_launches == 0);
+    CHECK(recorded.recorded_launches > 50);
+    CHECK(launched.losses == recorded.losses);
+    CHECK(launched.sums == recorded.sums);
+    CHECK(launched.parameters == recorded.parameters);
   }
 }
 
