@@ -30,12 +30,15 @@ const panels = document.querySelector('.panels'), choices = document.querySelect
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
 let shown = null, point = null, pinned = false;
 
-// Pixel p of the image is at (p + 0.5) * scale - 0.5 + offset in the crop; a map's corners are the crop's corners.
+// Pixel p of the image is at (p + 0.5) * scale - 0.5 + offset in the crop. A map's corners are the crop's corners, or its
+// cells are equal shares of the crop.
 const to_crop = (p, axis) => (p + 0.5) * axis.scale - 0.5 + axis.offset;
 const from_crop = (c, axis) => (c - axis.offset + 0.5) / axis.scale - 0.5;
-const cell_size = (axis, size) => size > 1 ? (axis.crop - 1) / (size - 1) : axis.crop;
-const cell_at = (p, axis, size) =>
-  Math.min(size - 1, Math.max(0, Math.round(to_crop(p, axis) / cell_size(axis, size))));
+const cell_size = (axis, size, aligned) => aligned && size > 1 ? (axis.crop - 1) / (size - 1) : axis.crop / size;
+// The left edge of the first cell.
+const first_cell = (axis, size, aligned) => aligned ? -cell_size(axis, size, aligned) / 2 : -0.5;
+const cell_at = (p, axis, size, aligned) => Math.min(size - 1, Math.max(0,
+  Math.floor((to_crop(p, axis) - first_cell(axis, size, aligned)) / cell_size(axis, size, aligned))));
 
 function panel(title) {
   const figure = document.createElement('figure'), canvas = document.createElement('canvas');
@@ -77,7 +80,8 @@ function draw(where) {
     `${shown.name}: x ${point.x}, y ${point.y}` + (pinned ? ' (held; click to let go)' : ' (click to hold)');
   shown.attentions.forEach((attention, a) => {
     const {context, ends} = shown.panels[a + 1], {height, width} = attention, cells = height * width;
-    const position = cell_at(point.y, rows, height) * width + cell_at(point.x, columns, width);
+    const aligned = attention.aligned;
+    const position = cell_at(point.y, rows, height, aligned) * width + cell_at(point.x, columns, width, aligned);
     const small = new OffscreenCanvas(width, height), pixels = new ImageData(width, height);
     for (let k = 0; k < cells; ++k) {
       const color = colors[attention.bytes[position * cells + k]];
@@ -89,8 +93,9 @@ function draw(where) {
     context.drawImage(shown.picture, 0, 0);
     context.filter = 'none';
     context.globalAlpha = 0.7;
-    const h = cell_size(rows, height), w = cell_size(columns, width);
-    const left = from_crop(-w / 2, columns), top = from_crop(-h / 2, rows);
+    const h = cell_size(rows, height, aligned), w = cell_size(columns, width, aligned);
+    const left = from_crop(first_cell(columns, width, aligned), columns);
+    const top = from_crop(first_cell(rows, height, aligned), rows);
     context.drawImage(small, left + 0.5, top + 0.5, width * w / columns.scale, height * h / rows.scale);
     context.globalAlpha = 1;
     mark(context);

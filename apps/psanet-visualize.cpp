@@ -41,8 +41,9 @@ void visualize(const VisualizeOptions& o, const DeviceChoice& device) {
   }
   Network network(o.network, device);
   const Graph one = network.model.build({layers::Mode::eval, 1});
-  models::AttentionReader reader(network.device, one, network.parameters,
-                                 network.recipe.evaluation.protocol(network.model.input));
+  models::ProtocolOptions placement = network.recipe.evaluation.protocol(network.model.input);
+  placement.protocol = models::Protocol::semseg;  // whichever the run is scored by: one way to lay an image into a crop
+  models::AttentionReader reader(network.device, one, network.parameters, placement);
   if (!o.points.empty()) {
     const std::filesystem::path output = o.output.empty() ? "attention.png" : o.output;
     data::write_png(output, attention_picture(reader, first, points));
@@ -58,8 +59,8 @@ void visualize(const VisualizeOptions& o, const DeviceChoice& device) {
     const data::Image image = data::read_image(tasks[t].image);
     const data::FloatImage pixels(image);
     const models::FloatImageView view{pixels.height, pixels.width, pixels.pixels.data()};
-    const models::Placement placement = reader.place(view, image.height / 2, image.width / 2);
-    page.add(tasks[t].name, image, placement, reader.read(view, placement));
+    const models::Placement middle = reader.place(view, image.height / 2, image.width / 2);
+    page.add(tasks[t].name, image, middle, reader.read(view, middle));
     progress.update(static_cast<int64_t>(t) + 1, tasks[t].name);
   }
   progress.finish();

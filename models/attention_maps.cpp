@@ -8,6 +8,7 @@
 
 #include "engine/error.h"
 #include "layers/passes.h"
+#include "layers/resize.h"
 #include "models/axis_taps.h"
 
 namespace psanet::models {
@@ -74,9 +75,16 @@ std::vector<float> resized(const FloatImageView& image, PlaneSize size) {
   return out;
 }
 
-/// Crop pixels to positions of a map of `size`: the corners are aligned.
-double map_coordinate(double crop_pixel, int64_t crop, int64_t size) {
+/// Crop pixels to positions of a map of `size`.
+double map_coordinate(double crop_pixel, int64_t crop, int64_t size, bool align_corners) {
+  if (!align_corners) return (crop_pixel + 0.5) * static_cast<double>(size) / static_cast<double>(crop) - 0.5;
   return crop > 1 ? crop_pixel * static_cast<double>(size - 1) / static_cast<double>(crop - 1) : 0;
+}
+
+/// How the map that an attention works on was made of a larger one.
+bool aligned_corners(const Graph& graph, Value map) {
+  const auto* resize = graph.node(map).as<layers::Resize>();
+  return resize == nullptr || resize->align_corners;
 }
 
 }  // namespace
@@ -117,8 +125,9 @@ std::vector<float> Attention::map_of(int64_t position) const {
 
 int64_t position_of(const Placement& p, const Attention& attention, int64_t y, int64_t x) {
   const auto nearest = [](double at, int64_t size) { return std::clamp<int64_t>(std::lround(at), 0, size - 1); };
-  return nearest(map_coordinate(p.crop_y(y), p.crop_h, attention.height), attention.height) * attention.width +
-         nearest(map_coordinate(p.crop_x(x), p.crop_w, attention.width), attention.width);
+  return nearest(map_coordinate(p.crop_y(y), p.crop_h, attention.height, attention.align_corners), attention.height) *
+             attention.width +
+         nearest(map_coordinate(p.crop_x(x), p.crop_w, attention.width, attention.align_corners), attention.width);
 }
 
 std::vector<float> over_image(const Placement& p, const Attention& attention, const std::vector<float>& map,
@@ -127,13 +136,13 @@ std::vector<float> over_image(const Placement& p, const Attention& attention, co
   for (int64_t y = 0; y < height; ++y) {
     const double at_y = p.crop_y(y);
     if (at_y < -0.5 || at_y > static_cast<double>(p.crop_h) - 0.5) continue;
-    const double my = std::clamp<double>(map_coordinate(at_y, p.crop_h, attention.height), 0,
+    const double my = std::clamp<double>(map_coordinate(at_y, p.crop_h, attention.height, attention.align_corners), 0,
                                          static_cast<double>(attention.height - 1));
     const int64_t y0 = static_cast<int64_t>(my), y1 = std::min(y0 + 1, attention.height - 1);
     for (int64_t x = 0; x < width; ++x) {
       const double at_x = p.crop_x(x);
       if (at_x < -0.5 || at_x > static_cast<double>(p.crop_w) - 0.5) continue;
-      const double mx = std::clamp<double>(map_coordinate(at_x, p.crop_w, attention.width), 0,
+      const double mx = std::clamp<double>(map_coordinate(at_x, p.crop_w, attention.width, attention.align_corners), 0,
                                            static_cast<double>(attention.width - 1));
       const int64_t x0 = static_cast<int64_t>(mx), x1 = std::min(x0 + 1, attention.width - 1);
       const auto at = [&](int64_t r, int64_t c) { return map[static_cast<size_t>(r * attention.width + c)]; };
@@ -153,7 +162,7 @@ AttentionReader::AttentionReader(Device& device, const Graph& evaluation, Parame
     if (psa == nullptr) continue;
     kernels::PsaDims dims = layers::dims_of(*psa, evaluation.type(node.inputs[0]));
     dims.batch = 1;
-    branches_.push_back({node.name, dims});
+    branches_.push_back({node.name, dims, aligned_corners(evaluation, node.inputs[0])});
   }
   const Type image = evaluation.type(evaluation.find_source("image"));
   crop_h_ = image[1];
@@ -197,7 +206,7 @@ std::vector<Attention> AttentionReader::read(const FloatImageView& image, const 
     std::vector<float> logits(static_cast<size_t>(output.type().elements()));
     output.get(std::span<float>(logits));
     all.push_back({branch.name, direction_of(branch.name, branch.dims.mode), branch.dims.height, branch.dims.width,
-                   attention_matrix(branch.dims, logits.data())});
+                   attention_matrix(branch.dims, logits.data()), branch.align_corners});
   }
   return all;
 }

@@ -21,6 +21,8 @@ struct Attention {
   kernels::PsaMode mode = kernels::PsaMode::collect;  // what it does for a position, whatever its scores' layout
   int64_t height = 0, width = 0;                      // of the map that it works on
   std::vector<float> matrix;                          // see attention_matrix()
+  /// The map's corners lie on the crop's; else each of its cells stands for an equal share of the crop.
+  bool align_corners = true;
 
   /// "collect" or "distribute".
   std::string title() const;
@@ -62,6 +64,7 @@ class AttentionReader {
   struct Branch {
     std::string name;
     kernels::PsaDims dims;
+    bool align_corners = true;
   };
   std::vector<Branch> branches_;
   Program program_;

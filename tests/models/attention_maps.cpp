@@ -18,8 +18,9 @@ struct Form {
 TEST_CASE("the attention matrix is what the psa kernel applies in every form") {
   const int64_t h = 3, w = 4, positions = h * w;
   for (const auto mode : {layers::PsaMode::collect, layers::PsaMode::distribute}) {
-    for (const Form& form : {Form{5, 7, false, true, 1.0}, Form{3, 3, false, true, 1.0}, Form{5, 7, false, false, 0.5},
-                             Form{0, 0, true, true, 1.0}, Form{0, 0, true, false, 0.25}}) {
+    for (const Form& form :
+         {Form{5, 7, false, true, 1.0}, Form{3, 3, false, true, 1.0}, Form{4, 6, false, true, 1.0},
+          Form{5, 7, false, false, 0.5}, Form{0, 0, true, true, 1.0}, Form{0, 0, true, false, 0.25}}) {
       layers::Psa psa;
       psa.mode = mode;
       psa.mask_h = form.mask_h;
@@ -67,6 +68,13 @@ TEST_CASE("a map lies over its image and leaves out what the crop does not show"
   CHECK(models::over_image(p, a, {0, 2, 4}, 1, 5) == std::vector<float>{0, 1, 2, 3, 4});
   CHECK(std::isnan(models::over_image(p, a, {0, 2, 4}, 1, 7)[6]));
   CHECK(models::position_of(p, a, 0, 4) == 2);
+  // With equal shares for the cells, the first of three covers 5/3 pixels and its middle lies at pixel 1/3.
+  models::Attention shares = a;
+  shares.align_corners = false;
+  CHECK(models::position_of(p, shares, 0, 1) == 0);
+  CHECK(models::position_of(p, a, 0, 1) == 1);
+  CHECK(models::over_image(p, shares, {0, 2, 4}, 1, 5)[0] == 0);
+  CHECK(models::over_image(p, shares, {0, 2, 4}, 1, 5)[1] == Approx(0.8));
 }
 
 }  // namespace
