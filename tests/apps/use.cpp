@@ -71,11 +71,11 @@ TEST_CASE("train, score and predict leave what they promise") {
   const ProgramResult unknown = run_program("psanet-eval", {run, "--crf-set", "bi_rbg_std=4"});
   CHECK(unknown.exit_code == 2);
   CHECK(unknown.err.find("did you mean \"bi_rgb_std\"?") != std::string::npos);
-  const ProgramResult narrow = run_program("psanet-predict", {"--run", run, "--crf-set", "pos_xy_std=0", "x.png"});
+  const std::filesystem::path one_image = *std::filesystem::directory_iterator(tiny_scenes() / "images" / "val");
+  const ProgramResult narrow = run_program("psanet-predict", {"--run", run, "--crf-set", "pos_xy_std=0", one_image});
   CHECK(narrow.exit_code == 2);
   CHECK(narrow.err.find("pos_xy_std: found 0") != std::string::npos);
   // A picture may follow, and the option may be given again.
-  const std::filesystem::path one_image = *std::filesystem::directory_iterator(tiny_scenes() / "images" / "val");
   run_well("psanet-predict",
            {"--run", run, "--output", folder / "one", "--crf-set", "bi_w=4", "--crf-set", "iterations=1", one_image});
   CHECK(std::filesystem::exists(folder / "one" / (one_image.stem().string() + ".png")));
