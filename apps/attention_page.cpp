@@ -30,8 +30,8 @@ const panels = document.querySelector('.panels'), choices = document.querySelect
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
 let shown = null, point = null, pinned = false;
 
-// Pixel p of the image is at (p + 0.5) * scale - 0.5 + offset in the crop. A map's corners are the crop's corners, or its
-// cells are equal shares of the crop.
+// Pixel p of the image is at (p + 0.5) * scale - 0.5 + offset in the crop. A map's corners are the crop's corners,
+// or its cells are equal shares of the crop.
 const to_crop = (p, axis) => (p + 0.5) * axis.scale - 0.5 + axis.offset;
 const from_crop = (c, axis) => (c - axis.offset + 0.5) / axis.scale - 0.5;
 const cell_size = (axis, size, aligned) => aligned && size > 1 ? (axis.crop - 1) / (size - 1) : axis.crop / size;
