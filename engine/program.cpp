@@ -339,7 +339,12 @@ void Program::run() {
 }
 
 void Program::launch_steps() {
-  for (Step& step : steps_) step.launch.run(step.buffers);
+  try {
+    for (Step& step : steps_) step.launch.run(step.buffers);
+  } catch (...) {
+    device_.communicator().drain();  // it may still be at work on this program's memory
+    throw;
+  }
 }
 
 /// Launching while the device records puts work into the recording instead of doing it; a device that cannot record
