@@ -10,6 +10,7 @@
 #include "apps/stop_signals.h"
 #include "data/error.h"
 #include "data/nearest_name.h"
+#include "engine/communicator.h"
 #include "engine/error.h"
 
 namespace psanet::apps {

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "apps/app.h"
 #include "engine/error.h"
 #include "engine/gloo_communicator.h"
 #include "engine/tcp_store.h"
@@ -73,6 +74,12 @@ int code_of(const Rank& rank) {
   return WIFSIGNALED(rank.status) ? 128 + WTERMSIG(rank.status) : WEXITSTATUS(rank.status);
 }
 
+/// How likely it is that the others failed because of it: ranks that miss another end with kDevice.
+int blame(const Rank& rank) {
+  if (WIFSIGNALED(rank.status)) return 2;
+  return WEXITSTATUS(rank.status) == kDevice ? 0 : 1;
+}
+
 /// In the child; only what is allowed behind fork() in a process with threads.
 [[noreturn]] void become_rank(pid_t parent, pid_t group, char** argv, char** environment) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -120,7 +127,8 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
     all[r].process = child;
   }
 
-  const Rank* first = nullptr;  // that failed
+  const Rank* first = nullptr;  // that failed; of those that were found together, the likeliest cause
+  bool failed_before = false;
   steady_clock::time_point patience;
   int passed[65] = {};
   for (size_t left = all.size(); left > 0;) {
@@ -131,18 +139,18 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
       if (rank.ended || waitpid(rank.process, &rank.status, WNOHANG) != rank.process) continue;
       rank.ended = true;
       --left;
-      if (rank.status != 0 && !first) {
-        first = &rank;
-        patience = steady_clock::now() + std::chrono::seconds(3);
-      }
+      if (rank.status == 0) continue;
+      if (!first) patience = steady_clock::now() + std::chrono::seconds(3);
+      if (!failed_before && (!first || blame(rank) > blame(*first))) first = &rank;
     }
+    failed_before = first != nullptr;
     // A rank that stops behind a signal (75) waits for nobody; rank 0 may still be saving.
-    const bool failed = first && code_of(*first) != 75;
+    const bool failed = first && code_of(*first) != kStopped;
     if (failed && left > 0 && steady_clock::now() > patience) kill_all(SIGKILL);
     if (left > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   if (!first) return 0;
-  if (code_of(*first) != 75) {
+  if (code_of(*first) != kStopped) {
     fmt::print(stderr, "psanet-train: error: rank {} {} first; the run has ended\n", first - all.data(),
                end_of(*first));
   }
@@ -150,6 +158,7 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
 }
 
 std::shared_ptr<Communicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit) {
+  std::signal(SIGPIPE, SIG_IGN);  // Gloo writes to ranks that may be gone: an error, not the end of this process
   if (place.rank > 0) {
     const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
     std::fflush(stdout);
@@ -162,7 +171,14 @@ std::shared_ptr<Communicator> join_ranks(const RankPlace& place, std::chrono::mi
     server = std::make_unique<StoreServer>(place.host, place.port, place.token);
   }
   auto store = std::make_shared<StoreClient>(place.host, place.port, place.token, place.rank, patience);
-  return make_gloo_communicator(std::move(store), place.rank, place.world, limit);
+  std::shared_ptr<Communicator> ranks = make_gloo_communicator(std::move(store), place.rank, place.world, limit);
+  ranks->on_failure([](const std::string& message) {
+    std::fflush(stdout);
+    fmt::print(stderr, "psanet-train: error: {}\n", message);
+    std::fflush(stderr);
+    ::_exit(kDevice);  // checkpoints are whole or absent, whenever a process ends
+  });
+  return ranks;
 }
 
 }  // namespace psanet::apps

@@ -21,6 +21,7 @@
 #include "data/label_subsampling.h"
 #include "data/loader.h"
 #include "engine/atomic_file.h"
+#include "engine/communicator.h"
 #include "engine/error.h"
 #include "layers/data_parallel.h"
 #include "models/parameter_groups.h"

@@ -15,8 +15,10 @@ void Communicator::checked(const std::string& what, const std::string& name, con
   const auto fail = [&](const std::string& found) {
     const bool first = !broken_.exchange(true);
     const std::string more = first ? why() : std::string();
-    throw CommunicationError(fmt::format("rank {} of {}, step {}: {} \"{}\": {}{}", rank_, world_, step_.load(), what,
-                                         name, more.empty() ? "" : more + ": ", found));
+    const std::string message = fmt::format("rank {} of {}, step {}: {} \"{}\": {}{}", rank_, world_, step_.load(),
+                                            what, name, more.empty() ? "" : more + ": ", found);
+    if (first && on_failure_) on_failure_(message);
+    throw CommunicationError(message);
   };
   if (broken_) fail("an earlier collective has failed");
   try {

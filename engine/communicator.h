@@ -35,6 +35,10 @@ class Communicator {
   /// For messages: which step of the training is made.
   void set_step(int64_t step) { step_ = step; }
 
+  /// Is called with the message of the first failure, by the thread that met it, before it is thrown. A process whose
+  /// ranks are lost can end in it at once: threads that wait for ranks that wait for this one would hold it back.
+  void on_failure(std::function<void(const std::string&)> call) { on_failure_ = std::move(call); }
+
   /// In place: the sum over all ranks. `name` is for messages.
   void all_reduce(const std::string& name, std::span<float> values);
   void all_reduce(const std::string& name, std::span<double> values);
@@ -78,6 +82,7 @@ class Communicator {
   void work();
 
   int rank_ = 0, world_ = 1;
+  std::function<void(const std::string&)> on_failure_;
   std::atomic<int64_t> step_ = 0;
   std::atomic<bool> broken_ = false;
 

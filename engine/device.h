@@ -7,10 +7,11 @@
 #include <type_traits>
 #include <variant>
 
-#include "engine/communicator.h"
 #include "kernels/context.h"
 
 namespace psanet {
+
+class Communicator;
 
 /// What activations and convolutions are computed in (docs/precision.md). Parameters, batch statistics, softmax and
 /// losses are float in all of them.
@@ -81,11 +82,12 @@ class Device {
 #endif
 
  private:
+  static std::shared_ptr<Communicator> one_rank();
   explicit Device(Context context, Precision precision = Precision::fp32)
       : context_(std::move(context)), precision_(precision) {}
   Context context_;
   Precision precision_;
-  std::shared_ptr<Communicator> communicator_ = std::make_shared<Communicator>();
+  std::shared_ptr<Communicator> communicator_ = one_rank();
 };
 
 /// Can the host read and write its tensors as they are?

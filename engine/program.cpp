@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "engine/communicator.h"
 #include "engine/error.h"
 #include "engine/memory_plan.h"
 #include "engine/rewrite.h"

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/communicator.h"
 #include "engine/graph.h"
 #include "layers/check.h"
 
