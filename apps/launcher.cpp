@@ -127,8 +127,7 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
     all[r].process = child;
   }
 
-  const Rank* first = nullptr;  // that failed; of those that were found together, the likeliest cause
-  bool failed_before = false;
+  const Rank* first = nullptr;  // that failed; of those that ended within a second, the likeliest cause
   steady_clock::time_point patience;
   int passed[65] = {};
   for (size_t left = all.size(); left > 0;) {
@@ -141,9 +140,10 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
       --left;
       if (rank.status == 0) continue;
       if (!first) patience = steady_clock::now() + std::chrono::seconds(3);
-      if (!failed_before && (!first || blame(rank) > blame(*first))) first = &rank;
+      // The sockets of a killed process close a little before its parent can see its end.
+      const bool together = steady_clock::now() < patience - std::chrono::seconds(2);
+      if (!first || (together && blame(rank) > blame(*first))) first = &rank;
     }
-    failed_before = first != nullptr;
     // A rank that stops behind a signal (75) waits for nobody; rank 0 may still be saving.
     const bool failed = first && code_of(*first) != kStopped;
     if (failed && left > 0 && steady_clock::now() > patience) kill_all(SIGKILL);
