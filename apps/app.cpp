@@ -10,6 +10,7 @@
 #include "apps/stop_signals.h"
 #include "data/error.h"
 #include "data/nearest_name.h"
+#include "engine/communicator.h"
 #include "engine/error.h"
 
 namespace psanet::apps {
@@ -105,8 +106,10 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   std::vector<std::string> names;
   const auto finish = [](CLI::App& part) {
     part.footer(
-        "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device "
-        "or memory, 6 a file cannot be written, 7 the loss is not finite, 75 stopped by a signal with everything saved "
+        "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device, "
+        "memory "
+        "or another rank, 6 a file cannot be written, 7 the loss is not finite, 75 stopped by a signal with everything "
+        "saved "
         "(go on with --resume).\n"
         "Documentation: README.md and docs/.");
     part.get_formatter()->column_width(34);
@@ -151,6 +154,8 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   } catch (const WeightsError& e) {
     return fail(app, e.what(), kWeights);
   } catch (const DeviceError& e) {
+    return fail(app, e.what(), kDevice);
+  } catch (const CommunicationError& e) {
     return fail(app, e.what(), kDevice);
   } catch (const FileError& e) {
     return fail(app, e.what(), kFiles);

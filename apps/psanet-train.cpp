@@ -1,7 +1,10 @@
 // psanet-train: trains a network by a recipe.
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "apps/app.h"
+#include "apps/launcher.h"
 #include "apps/training.h"
 #include "engine/error.h"
 
@@ -28,8 +31,12 @@ int main(int argc, char** argv) {
   app.flag("--deterministic", deterministic,
            "two runs give the same bits: always so, on processors (with the same --threads) and on GPUs of one kind; "
            "there is nothing faster to turn on instead");
+  int64_t ranks = 0, limit_seconds = 600;
+  app.option("--ranks", ranks, "starts this many processes that train together (docs/distributed.md)", 1);
+  app.option("--collective-limit", limit_seconds, "seconds that a rank waits for the others before it gives up", 1);
   app.add_device();
-  return app.run(argc, argv, [&] {
+  int code = 0;
+  const int own_code = app.run(argc, argv, [&] {
     if (keys) {
       fmt::print("{}", apps::document_recipe());
       return;
@@ -53,9 +60,16 @@ int main(int argc, char** argv) {
     if (options.run_folder.empty()) options.run_folder = std::filesystem::path("runs") / file.stem();
     options.device = app.device();
     if (!options.device.precision.empty()) overrides.push_back("precision=\"" + options.device.precision + "\"");
+    const auto place = apps::read_rank_environment([](const char* variable) { return std::getenv(variable); }, ranks);
     const apps::Recipe recipe = apps::read_recipe(file, overrides);
     options.device.precision = psanet::name(recipe.precision);
+    if (!place && ranks > 1) {
+      code = apps::launch_ranks(ranks, app.device().threads, argv);
+      return;
+    }
+    if (place) options.ranks = apps::join_ranks(*place, std::chrono::seconds(limit_seconds));
     apps::train(recipe, options);
     fmt::print("the run is in {}\n", options.run_folder.string());
   });
+  return own_code != 0 ? own_code : code;
 }

@@ -21,7 +21,9 @@
 #include "data/label_subsampling.h"
 #include "data/loader.h"
 #include "engine/atomic_file.h"
+#include "engine/communicator.h"
 #include "engine/error.h"
+#include "layers/data_parallel.h"
 #include "models/parameter_groups.h"
 #include "models/pretrained.h"
 #include "models/training_step.h"
@@ -33,10 +35,28 @@ namespace {
 
 constexpr const char* kScoreNames[] = {"mIoU_val", "mAcc_val", "allAcc_val"};
 
-data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& model) {
+/// The device with its ranks, before programs are made for it.
+Communicator& joined(Device& device, const std::shared_ptr<Communicator>& ranks) {
+  if (ranks) device.join(ranks);
+  return device.communicator();
+}
+
+/// The samples of every batch that this rank works on.
+layers::BatchPart part_of(int64_t batch, const Communicator& ranks) {
+  if (batch % ranks.world() != 0) {
+    throw ConfigError(fmt::format("batch: found {}, want a multiple of the {} ranks (--set batch={})", batch,
+                                  ranks.world(), (batch / ranks.world() + 1) * ranks.world()));
+  }
+  const int64_t count = batch / ranks.world();
+  return {ranks.rank() * count, count, batch};
+}
+
+data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& model, const Communicator& ranks) {
   data::LoaderConfig config;
   config.augment = recipe.augment_config(model);
   config.batch = static_cast<int>(recipe.batch);
+  config.rank = ranks.rank();
+  config.world = ranks.world();
   config.workers = static_cast<int>(recipe.workers);
   config.seed = static_cast<uint64_t>(recipe.seed);
   config.cache_bytes = static_cast<size_t>(recipe.cache_mb) << 20;
@@ -61,14 +81,18 @@ class Run {
                                               : data::read_list(dataset_, recipe.data_root, recipe.val_split)),
         iterations_(recipe.updates(static_cast<int64_t>(train_samples_.size()))),
         device_(options.device.open()),
+        ranks_(joined(device_, options.ranks)),
+        part_(part_of(recipe.batch, ranks_)),
         parameters_(device_),
-        forward_(model_.build({layers::Mode::train, recipe.batch})),
+        forward_(model_.build({layers::Mode::train, part_.count})),
         step_options_(step_options(recipe, model_, forward_, device_.target())),
-        step_(device_, models::training_step(forward_, step_options_), parameters_, static_cast<uint64_t>(recipe.seed)),
-        loader_(dataset_, train_samples_, loader_config(recipe, model_)),
+        own_step_(models::training_step(forward_, step_options_)),
+        step_(device_, layers::data_parallel(own_step_, part_), parameters_, static_cast<uint64_t>(recipe.seed)),
+        loader_(dataset_, train_samples_, loader_config(recipe, model_, ranks_)),
         checkpoints_(checkpoint_options()) {
     if (recipe_.accumulate > 1) {
-      update_.emplace(device_, models::accumulated_update(step_.graph(), step_options_), parameters_);
+      update_.emplace(device_, layers::data_parallel(models::accumulated_update(own_step_, step_options_), part_),
+                      parameters_);
     }
     const auto known = std::find(std::begin(kScoreNames), std::end(kScoreNames), recipe_.save_best);
     if (!recipe_.save_best.empty() && known == std::end(kScoreNames)) {
@@ -78,23 +102,27 @@ class Run {
   }
 
   std::optional<data::ConfusionMatrix> run() {
-    std::optional<RunLock> lock(std::in_place, options_.run_folder);
+    std::optional<RunLock> lock;
+    if (writes()) lock.emplace(options_.run_folder);
     load();
+    ranks_.barrier("everybody has looked at the run folder");
     announce();
     loader_.next();  // bad data shows before anything is written
     loader_.seek(start_ * recipe_.accumulate);
-    create_folder(options_.run_folder);
-    lock.reset();  // it may have been made just now
-    lock.emplace(options_.run_folder);
-    write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
-    log_.emplace(options_.run_folder, start_, checkpoints_.has_scores(start_), recipe_.to_json().dump(2));
+    if (writes()) {
+      create_folder(options_.run_folder);
+      lock.reset();  // it may have been made just now
+      lock.emplace(options_.run_folder);
+      write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
+      log_.emplace(options_.run_folder, start_, checkpoints_.has_scores(start_), recipe_.to_json().dump(2));
+    }
     {
       const StopSignals signals;
       signals_ = &signals;
       if (start_ > 0 && score_due(start_) && !checkpoints_.has_scores(start_)) score(start_, nullptr);
       if (!stopping_) iterate();
       if (stopping_) stop();
-      checkpoints_.save(parameters_, done_);
+      if (writes()) checkpoints_.save(parameters_, done_);
       if (done_ == iterations_ && !scores_ && !val_samples_.empty()) score(done_, nullptr);
       if (stopping_) stop();
     }
@@ -102,6 +130,9 @@ class Run {
   }
 
  private:
+  /// Rank 0 alone writes files.
+  bool writes() const { return ranks_.rank() == 0; }
+
   RunCheckpoints::Options checkpoint_options() {
     RunCheckpoints::Options options;
     options.run_folder = options_.run_folder;
@@ -113,7 +144,9 @@ class Run {
     options.defaults = {{"recipe", Recipe{}.to_json()}};
     options.may_differ = may_change_on_resume();
     options.note_differences = {"made_by"};
-    options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+    options.say = [this](const std::string& line) {
+      if (writes()) fmt::print(stderr, "{}\n", line);
+    };
     return options;
   }
 
@@ -173,7 +206,8 @@ class Run {
       done_ = i + 1;
       if (!watch_.see(value)) stop_diverged(i);
       if (!watch_.good()) {
-        fmt::print(stderr, "warning: the loss of iteration {} is {}: that step changes nothing\n", i, value);
+        if (writes())
+          fmt::print(stderr, "warning: the loss of iteration {} is {}: that step changes nothing\n", i, value);
         return;
       }
       smooth = smooth == 0 ? value : 0.95 * smooth + 0.05 * value;
@@ -181,7 +215,7 @@ class Run {
           static_cast<double>((i - start_ + 1) * recipe_.batch * recipe_.accumulate) / progress.seconds();
       progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s  data wait {:.0f} %", smooth,
                                          rate_of(i), per_second, 100 * waited_seconds / progress.seconds()));
-      if ((i + 1) % 10 == 0 || i + 1 == iterations_) {
+      if (log_ && ((i + 1) % 10 == 0 || i + 1 == iterations_)) {
         log_->add({{"iteration", i + 1},
                    {"loss", value},
                    {"loss.smooth", smooth},
@@ -194,6 +228,7 @@ class Run {
     };
     bool save_due = false;
     for (int64_t i = start_; i < end; ++i) {
+      ranks_.set_step(i + 1);
       for (int64_t part = 0; part < recipe_.accumulate; ++part) {
         const auto before_data = std::chrono::steady_clock::now();
         const data::Batch batch = loader_.next();
@@ -217,7 +252,7 @@ class Run {
       const int64_t looked_at = save_due || score_now || stopping_ || i + 1 == end ? i + 1 : i + 1 - behind;
       while (done_ < looked_at) look_at(done_);
       if (save_due && watch_.good() && i + 1 < iterations_) {
-        checkpoints_.try_save(parameters_, done_, fmt::format("at iteration {}", next_save(done_)));
+        if (writes()) checkpoints_.try_save(parameters_, done_, fmt::format("at iteration {}", next_save(done_)));
         save_due = false;
       }
       if (score_now && watch_.good() && !stopping_) score(done_, &progress);
@@ -237,7 +272,7 @@ class Run {
       label.set(std::span<const uint8_t>(batch.labels, static_cast<size_t>(label.type().elements())));
     } else {
       small_labels_.resize(static_cast<size_t>(label.type().elements()));
-      data::subsample_labels(recipe_.batch, full, batch.labels, wanted, small_labels_.data());
+      data::subsample_labels(part_.count, full, batch.labels, wanted, small_labels_.data());
       label.set(small_labels_);
     }
     updating().input("rate").set(std::vector<float>{rate_of(i)});
@@ -255,16 +290,21 @@ class Run {
     return std::min((done / recipe_.save_every + 1) * recipe_.save_every, iterations_);
   }
 
-  bool any_rank(bool mine) const { return options_.any_rank ? options_.any_rank(mine) : mine; }
+  bool any_rank(bool mine) const {
+    if (options_.any_rank) return options_.any_rank(mine);
+    int64_t count = mine ? 1 : 0;
+    ranks_.all_reduce("stop", std::span(&count, 1));
+    return count > 0;
+  }
 
   /// A signal came: everything up to here is saved, and the program ends.
   [[noreturn]] void stop() {
     std::string saved = fmt::format("the newest checkpoint is of iteration {}", checkpoints_.newest());
-    if (watch_.good() && done_ != checkpoints_.newest()) {
+    if (writes() && watch_.good() && done_ != checkpoints_.newest()) {
       checkpoints_.save(parameters_, done_);
       saved = "saved";
     }
-    log_->flush();
+    if (log_) log_->flush();
     throw StoppedBySignal{fmt::format("stopped by {} after iteration {}, {}; --resume goes on",
                                       signal_name(signals_->received()), done_, saved)};
   }
@@ -313,21 +353,23 @@ class Run {
       EvaluationHooks hooks;
       hooks.before_each = [&] {
         // Ranks that score different numbers of images cannot agree here: they stop behind the next step.
-        if (!options_.any_rank && signals_->received() != 0) throw Interrupted{};
+        if (!options_.any_rank && ranks_.world() == 1 && signals_->received() != 0) throw Interrupted{};
       };
       int64_t looked_at = 0;
-      if (recipe_.evaluation.samples > 0) {
+      if (writes() && recipe_.evaluation.samples > 0) {
         hooks.sink = [&](const data::Sample& sample, const data::LabelMap& prediction) {
           if (looked_at++ < recipe_.evaluation.samples) show(iteration, sample, prediction);
         };
       }
-      scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, hooks).scores;
+      scores = of_all_ranks(evaluate(*predictor_, dataset_, own_samples(), recipe_.val_split, hooks).scores);
     } catch (const Interrupted&) {
       stopping_ = true;  // a resumed run makes it anew
       return;
     }
     const std::string line = fmt::format("iteration {}, {}: {}", iteration, recipe_.val_split, summary(scores));
     progress ? progress->print_line(line) : (void)fmt::print("{}\n", line);
+    if (iteration == iterations_) scores_ = scores;
+    if (!writes()) return;
     const double values[] = {scores.mean_iou(), scores.mean_accuracy(), scores.pixel_accuracy()};
     std::map<std::string, double> by_name;
     for (size_t n = 0; n < std::size(kScoreNames); ++n) by_name[kScoreNames[n]] = values[n];
@@ -344,7 +386,23 @@ class Run {
     }
     // Last: a checkpoint without scores has its evaluation made anew when a run goes on from it.
     checkpoints_.add_scores(parameters_, iteration, by_name);
-    if (iteration == iterations_) scores_ = scores;
+  }
+
+  /// Every world-th sample, from the rank's on.
+  std::vector<data::Sample> own_samples() const {
+    std::vector<data::Sample> own;
+    for (auto i = static_cast<size_t>(ranks_.rank()); i < val_samples_.size(); i += static_cast<size_t>(ranks_.world()))
+      own.push_back(val_samples_[i]);
+    return own;
+  }
+
+  data::ConfusionMatrix of_all_ranks(const data::ConfusionMatrix& own) {
+    if (ranks_.world() == 1) return own;
+    std::vector<int64_t> counts = own.counts();
+    ranks_.all_reduce("evaluation", counts);
+    data::ConfusionMatrix all(own.classes());
+    all.add_counts(counts);
+    return all;
   }
 
   /// What the network makes of a sample, in the run folder and in TensorBoard.
@@ -367,9 +425,12 @@ class Run {
   std::vector<data::Sample> train_samples_, val_samples_;
   int64_t iterations_;  // updates of the whole run
   Device device_;
+  Communicator& ranks_;     // the device's
+  layers::BatchPart part_;  // of every batch
   Parameters parameters_;
   Graph forward_;
   models::TrainingOptions step_options_;
+  Graph own_step_;                 // on this rank's part of the batch, without the others
   Program step_;                   // a batch, with its update unless the recipe accumulates
   std::optional<Program> update_;  // from the sums of several batches
   std::vector<uint8_t> small_labels_;

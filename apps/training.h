@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "apps/app.h"
@@ -21,6 +22,9 @@ struct TrainingOptions {
   FileSystem* files = nullptr;  // what checkpoints are written with; null: the real files
   /// With several ranks: does any of them say yes? Called by all of them after every step, so that they stop together.
   std::function<bool(bool)> any_rank;
+  /// The ranks of this run, which divide every batch and every evaluation among them; null: this process alone.
+  /// Rank 0 alone writes.
+  std::shared_ptr<Communicator> ranks;
 };
 
 /// What a run folder holds: recipe.json (resolved; running it again repeats the run), metrics.jsonl (a line every few

@@ -11,6 +11,13 @@ if(NOT PSANET_KERNEL_TESTS_ONLY)
   find_package(LibArchive REQUIRED)
 endif()
 
+# Gloo (several ranks on processors) may be missing: then programs say so when they are asked for ranks.
+find_path(GLOO_INCLUDE_DIR gloo/allreduce.h)
+find_library(GLOO_LIBRARY gloo)
+if(NOT GLOO_INCLUDE_DIR OR NOT GLOO_LIBRARY)
+  message(STATUS "Gloo not found: one rank only on processors")
+endif()
+
 # oneDNN by file: Debian's dnnl-config.cmake wants OpenCL's development files, which neither it nor we use on the CPU.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
 find_library(DNNL_LIBRARY dnnl REQUIRED)

@@ -1,6 +1,7 @@
 // A device: one of the kernel contexts. Above kernels/, only this file and device.cpp know which there are.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -9,6 +10,8 @@
 #include "kernels/context.h"
 
 namespace psanet {
+
+class Communicator;
 
 /// What activations and convolutions are computed in (docs/precision.md). Parameters, batch statistics, softmax and
 /// losses are float in all of them.
@@ -68,6 +71,10 @@ class Device {
   Target target() const { return {precision_, !is_cpu()}; }
   std::string describe() const;
 
+  /// The other ranks of a data-parallel run, whose devices work on other parts of the same batch; one rank by default.
+  Communicator& communicator() { return *communicator_; }
+  void join(std::shared_ptr<Communicator> communicator) { communicator_ = std::move(communicator); }
+
 #ifdef PSANET_HAS_CUDA
   using Context = std::variant<kernels::CpuContext, kernels::CudaContext>;
 #else
@@ -75,11 +82,17 @@ class Device {
 #endif
 
  private:
+  static std::shared_ptr<Communicator> one_rank();
   explicit Device(Context context, Precision precision = Precision::fp32)
       : context_(std::move(context)), precision_(precision) {}
   Context context_;
   Precision precision_;
+  std::shared_ptr<Communicator> communicator_ = one_rank();
 };
+
+/// Can the host read and write its tensors as they are?
+template <class Ctx>
+inline constexpr bool kHostMemory = std::is_same_v<Ctx, kernels::CpuContext>;
 
 /// Are there kernels for activations stored as T? The processor computes in float alone.
 template <class Ctx, class T>

@@ -64,6 +64,9 @@ class Lowering {
   /// Is input i the same in every run until parameters are loaded anew?
   bool constant(size_t i) const { return constant_[i]; }
 
+  /// The ranks that the device works with.
+  Communicator& communicator() { return device_.communicator(); }
+
   /// f(context) -> Launch, with the context's own type: for ops that prepare something.
   template <class F>
   Launch prepare(F&& f) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "engine/communicator.h"
 #include "engine/error.h"
 #include "engine/memory_plan.h"
 #include "engine/rewrite.h"
@@ -339,7 +340,12 @@ void Program::run() {
 }
 
 void Program::launch_steps() {
-  for (Step& step : steps_) step.launch.run(step.buffers);
+  try {
+    for (Step& step : steps_) step.launch.run(step.buffers);
+  } catch (...) {
+    device_.communicator().drain();  // it may still be at work on this program's memory
+    throw;
+  }
 }
 
 /// Launching while the device records puts work into the recording instead of doing it; a device that cannot record

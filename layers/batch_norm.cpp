@@ -87,6 +87,7 @@ void BatchNormBackwardApply::fields(Fields& f) {
   f("batch_statistics", batch_statistics, "mean and variance are those of x");
   f("residual", residual, "also gives the residual's gradient");
   f("relu", relu, "d_y counts only where y > 0");
+  f("total_rows", total_rows, "values behind each mean over all ranks; 0: those of x");
 }
 
 Types BatchNormBackwardApply::infer(const Types& in) const {
@@ -104,12 +105,11 @@ Launch BatchNormBackwardApply::lower(Lowering& l) const {
   const auto dims = dims_of(l.in(0), epsilon);
   const kernels::BatchNormEpilogue epilogue{residual, relu};
   const bool constant_statistics = !batch_statistics, with_residual = residual;
-  const auto total_rows = static_cast<double>(dims.rows);
+  const auto all_rows = static_cast<double>(total_rows > 0 ? total_rows : dims.rows);
   return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::batch_norm_backward_apply(ctx, dims, epilogue, total_rows, b.in<T>(0), b.in<T>(7), b.in(1), b.in(2),
-                                       b.in(3), constant_statistics ? nullptr : b.in(4),
-                                       constant_statistics ? nullptr : b.in(5), b.in<T>(6), b.out<T>(0),
-                                       with_residual ? b.out<T>(1) : nullptr);
+    kernels::batch_norm_backward_apply(ctx, dims, epilogue, all_rows, b.in<T>(0), b.in<T>(7), b.in(1), b.in(2), b.in(3),
+                                       constant_statistics ? nullptr : b.in(4), constant_statistics ? nullptr : b.in(5),
+                                       b.in<T>(6), b.out<T>(0), with_residual ? b.out<T>(1) : nullptr);
   });
 }
 

@@ -47,6 +47,7 @@ struct BatchNormBackwardApply {
   static constexpr const char* kName = "batch_norm_backward";
   double epsilon = 1e-5;
   bool batch_statistics = true, residual = false, relu = false;
+  int64_t total_rows = 0;  // behind the statistics, over all ranks; 0: those of x
 
   void fields(Fields& f);
   Types infer(const Types& in) const;

@@ -10,6 +10,7 @@ void DropoutFactors::fields(Fields& f) {
   f("channels", channels, "channels of each");
   f("probability", probability, "of dropping a channel");
   f("salt", salt, "tells the dropouts of a network apart");
+  f("first_image", first_image, "where this batch begins in a larger one (set by passes)");
 }
 
 Types DropoutFactors::infer(const Types& in) const {
@@ -20,7 +21,7 @@ Types DropoutFactors::infer(const Types& in) const {
 }
 
 Launch DropoutFactors::lower(Lowering& l) const {
-  const kernels::DropoutDims dims{batch, 1, channels, probability};
+  const kernels::DropoutDims dims{batch, 1, channels, probability, first_image};
   const auto key = static_cast<uint64_t>(salt);
   return l.launch([=](auto& ctx, const Buffers& b) {
     kernels::dropout_factors(ctx, dims, key, b.template in<int64_t>(0), b.out(0));

@@ -12,7 +12,8 @@ struct DropoutFactors {
   static constexpr const char* kName = "dropout_factors";
   int64_t batch = 1, channels = 1;
   double probability = 0.1;
-  int64_t salt = 0;  // tells the dropouts of a network apart
+  int64_t salt = 0;         // tells the dropouts of a network apart
+  int64_t first_image = 0;  // of a larger batch that this one is part of (set by data_parallel)
   void fields(Fields& f);
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;

@@ -32,9 +32,9 @@ void dropout_factors(CpuContext&, const DropoutDims& dims, uint64_t salt, const 
   const auto step = static_cast<uint64_t>(counter[1]);
   const auto kept = static_cast<float>(1.0 / (1.0 - dims.probability));
   for (int64_t i = 0; i < dims.batch * dims.channels; ++i) {
-    const Words words =
-        philox({static_cast<uint32_t>(i), 0, static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)},
-               static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32));
+    const Words words = philox({static_cast<uint32_t>(dims.first_image * dims.channels + i), 0,
+                                static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)},
+                               static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32));
     const double uniform = static_cast<double>(words[0] >> 8) * 0x1p-24;
     factor[i] = uniform >= dims.probability ? kept : 0.0f;
   }

@@ -30,14 +30,14 @@ __device__ uint32_t philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, u
 
 /// threshold = p * 2^24, rounded up: the first 24 bits, as a number in [0, 1), are >= p when as an integer they are not
 /// below it.
-__global__ void factors_kernel(int64_t elements, uint64_t salt, uint32_t threshold, float kept, const int64_t* counter,
-                               float* factor) {
+__global__ void factors_kernel(int64_t elements, int64_t first, uint64_t salt, uint32_t threshold, float kept,
+                               const int64_t* counter, float* factor) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= elements) return;
   const uint64_t key = static_cast<uint64_t>(counter[0]) ^ salt;
   const auto step = static_cast<uint64_t>(counter[1]);
   const uint32_t word =
-      philox(static_cast<uint32_t>(i), 0, static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32),
+      philox(static_cast<uint32_t>(first + i), 0, static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32),
              static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32));
   factor[i] = (word >> 8) >= threshold ? kept : 0.0f;
 }
@@ -74,8 +74,8 @@ void dropout_factors(CudaContext& ctx, const DropoutDims& dims, uint64_t salt, c
   if (elements == 0) return;
   const auto threshold = static_cast<uint32_t>(std::ceil(dims.probability * 0x1p24));
   const auto kept = static_cast<float>(1.0 / (1.0 - dims.probability));
-  launch(ctx, factors_kernel, {dim3(static_cast<unsigned>(ceil_div(elements, 128))), dim3(128)}, elements, salt,
-         threshold, kept, counter, factor);
+  launch(ctx, factors_kernel, {dim3(static_cast<unsigned>(ceil_div(elements, 128))), dim3(128)}, elements,
+         dims.first_image * dims.channels, salt, threshold, kept, counter, factor);
 }
 
 template <class T>

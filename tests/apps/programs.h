@@ -24,6 +24,7 @@ class Running {
   Running& operator=(const Running&) = delete;
 
   void send(int signal) const;
+  int process() const { return child_; }
   /// Has it written this to standard output or error?
   bool has_said(const std::string& text) const;
   /// Waits until it has; false if it ended before or `seconds` passed.

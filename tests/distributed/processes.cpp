@@ -1,0 +1,178 @@
+// psanet-train --ranks N: the same training, and an end when one of the ranks ends.
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <fstream>
+#include <random>
+#include <regex>
+#include <sstream>
+
+#include "engine/gloo_communicator.h"
+#include "models/checkpoint.h"
+#include "tests/apps/tiny_run.h"
+#include "tests/support/catch.h"
+
+namespace psanet::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+bool skipped() {
+  if (!has_gloo()) WARN("SKIPPED: built without Gloo");
+  return !has_gloo();
+}
+
+std::vector<int> children_of(int process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
+  std::vector<int> children;
+  for (int child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+/// Still there, and not only waiting to be looked at by a parent.
+bool runs(int process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const size_t name = line.rfind(')');
+  return name != std::string::npos && line[name + 2] != 'Z';
+}
+
+std::vector<std::string> endless(const TinyRun& tiny, const std::string& run, const std::string& limit_seconds) {
+  return tiny.arguments(run, {"--ranks", "3", "--collective-limit", limit_seconds, "--set", "batch=3",
+                              "iterations=10000000", "save_every=10000000"});
+}
+
+TEST_CASE("processes: two ranks train what one trains, and score and log the same") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  const std::vector<std::string> settings = {"--set", "val_split=val", "iterations=10", "evaluation.every=10"};
+  std::vector<std::string> two = settings;
+  two.insert(two.begin(), {"--ranks", "2"});
+  run_well("psanet-train", tiny.arguments("one", settings));
+  const ProgramResult said = run_well("psanet-train", tiny.arguments("two", two));
+  CHECK(said.err.empty());
+  CHECK(said.out.find("GFLOP") == said.out.rfind("GFLOP"));  // rank 0 alone prints
+
+  const models::Checkpoint one = models::read_checkpoint(manifest_of(tiny.folder("one"), 10)),
+                           both = models::read_checkpoint(manifest_of(tiny.folder("two"), 10));
+  double worst = 0;
+  REQUIRE(one.tensors.tensors.size() == both.tensors.tensors.size());
+  for (const auto& [name, tensor] : one.tensors.tensors) {
+    const auto& other = both.tensors.at(name);
+    REQUIRE(tensor.bytes.size() == other.bytes.size());
+    const auto* a = reinterpret_cast<const float*>(tensor.bytes.data());
+    const auto* b = reinterpret_cast<const float*>(other.bytes.data());
+    double difference = 0, largest = 1e-6;
+    for (size_t i = 0; i < tensor.bytes.size() / sizeof(float); ++i) {
+      difference = std::max(difference, static_cast<double>(std::abs(a[i] - b[i])));
+      largest = std::max(largest, static_cast<double>(std::abs(a[i])));
+    }
+    worst = std::max(worst, difference / largest);
+  }
+  CHECK(worst < 1e-4);
+  REQUIRE(one.metrics.count("allAcc_val") == 1);
+  CHECK(both.metrics.at("allAcc_val") == Approx(one.metrics.at("allAcc_val")).margin(0.02));
+}
+
+TEST_CASE("processes: a batch that does not divide and a second launcher are one line") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  const ProgramResult odd = run_program("psanet-train", tiny.arguments("odd", {"--ranks", "3"}));
+  CHECK(odd.exit_code == 2);
+  CHECK(odd.err.find("batch: found 2, want a multiple of the 3 ranks (--set batch=3)") != std::string::npos);
+}
+
+TEST_CASE("processes: a signal to the launcher stops all ranks behind the same step with everything saved") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  Running run("psanet-train", endless(tiny, "run", "20"));
+  REQUIRE(run.wait_until_said("GFLOP"));
+  while (!fs::exists(tiny.folder("run") / "metrics.jsonl")) usleep(1000);
+  usleep(100'000);
+  run.send(SIGTERM);
+  const ProgramResult result = run.wait();
+  INFO("it said: " << result.out << result.err);
+  CHECK(result.exit_code == 75);
+  CHECK(newest_of(tiny.folder("run")) > 0);
+}
+
+TEST_CASE("processes: twenty times a rank is killed and the others end and say who was first") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 20; ++trial) {
+    const std::string name = "run" + std::to_string(trial);
+    Running run("psanet-train", endless(tiny, name, "60"));
+    REQUIRE(run.wait_until_said("GFLOP"));
+    const std::vector<int> ranks = children_of(run.process());
+    REQUIRE(ranks.size() == 3);
+    usleep(static_cast<useconds_t>(random() % 100'000));
+    const size_t victim = random() % 3;
+    const auto start = steady_clock::now();
+    ::kill(ranks[victim], SIGKILL);
+    const ProgramResult result = run.wait();
+    const double seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
+    INFO("trial " << trial << ": rank " << victim << ", " << seconds << " s, said: " << result.err);
+    CHECK(result.exit_code == 128 + SIGKILL);
+    CHECK(seconds < 10);
+    CHECK(result.err.find("rank " + std::to_string(victim) + " was killed by signal 9") != std::string::npos);
+    const std::regex survivor("rank \\d of 3, step \\d+: \\w+ \"[^\"]+\": rank " + std::to_string(victim) + " is gone");
+    CHECK(std::regex_search(result.err, survivor));
+    for (int rank : ranks) CHECK_FALSE(runs(rank));
+  }
+}
+
+TEST_CASE("processes: twenty times a rank stands still and the others end behind the time limit") {
+  if (skipped()) return;
+  constexpr double kLimit_seconds = 4;
+  const TinyRun tiny;
+  std::mt19937 random(6);
+  constexpr int kAtOnce = 5;  // most of it is waiting
+  for (int trial = 0; trial < 20; trial += kAtOnce) {
+    std::vector<std::unique_ptr<Running>> running;
+    std::vector<std::vector<int>> ranks;
+    for (int i = 0; i < kAtOnce; ++i) {
+      running.push_back(
+          std::make_unique<Running>("psanet-train", endless(tiny, "run" + std::to_string(trial + i), "4")));
+    }
+    std::vector<steady_clock::time_point> stopped;
+    for (auto& run : running) {
+      REQUIRE(run->wait_until_said("GFLOP"));
+      ranks.push_back(children_of(run->process()));
+      REQUIRE(ranks.back().size() == 3);
+      usleep(static_cast<useconds_t>(random() % 50'000));
+      ::kill(ranks.back()[random() % 3], SIGSTOP);
+      stopped.push_back(steady_clock::now());
+    }
+    for (size_t i = 0; i < running.size(); ++i) {
+      const ProgramResult result = running[i]->wait();
+      const double seconds = std::chrono::duration<double>(steady_clock::now() - stopped[i]).count();
+      INFO("trial " << trial + static_cast<int>(i) << ": " << seconds << " s, said: " << result.err);
+      CHECK(result.exit_code != 0);
+      CHECK(seconds < kLimit_seconds + 5);
+      const std::regex collective("rank \\d of 3, step \\d+: (all_reduce|all_gather) \"[^\"]+\": ");
+      CHECK(std::regex_search(result.err, collective));
+      for (int rank : ranks[i]) CHECK_FALSE(runs(rank));
+    }
+  }
+}
+
+TEST_CASE("processes: a killed launcher takes its ranks along") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  Running run("psanet-train", endless(tiny, "run", "60"));
+  REQUIRE(run.wait_until_said("GFLOP"));
+  const std::vector<int> ranks = children_of(run.process());
+  REQUIRE(ranks.size() == 3);
+  run.send(SIGKILL);
+  run.wait();
+  const auto end = steady_clock::now() + std::chrono::seconds(10);
+  const auto any = [&] { return runs(ranks[0]) || runs(ranks[1]) || runs(ranks[2]); };
+  while (any() && steady_clock::now() < end) usleep(10'000);
+  CHECK_FALSE(any());
+}
+
+}  // namespace
+}  // namespace psanet::tests
