@@ -16,6 +16,8 @@ inline constexpr int64_t kAlignment_bytes = 256;
 /// kAlignment_bytes aligned device memory; throws DeviceError when there is none left. bytes may be 0.
 void* allocate(CpuContext& ctx, int64_t bytes);
 void* allocate(CudaContext& ctx, int64_t bytes);
+/// What allocate takes of main memory for so many bytes: whole huge pages if it is large.
+int64_t allocated_bytes(int64_t bytes);
 void release(CpuContext& ctx, void* memory) noexcept;
 void release(CudaContext& ctx, void* memory) noexcept;
 

@@ -8,6 +8,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/permutohedral_lattice.h"
 #include "kernels/cpu/softmax_row.h"
+#include "kernels/memory.h"
 
 namespace psanet::kernels {
 
@@ -17,20 +18,35 @@ namespace {
 
 constexpr int64_t kMostClasses = 255;
 constexpr int64_t kRowsAtOnce = 512;  // pixels of a block
+constexpr int64_t kPixelsAtOnce = 8;  // of it, whose rows wait in the cache
 
-using Buffer = std::unique_ptr<float[]>;
+/// Rows [rows, stride], aligned and in huge pages if they are large: vertices are walked in many orders, and each row
+/// would be another page.
+class Rows {
+ public:
+  Rows(CpuContext& ctx, int64_t rows, int64_t stride)
+      : data_(static_cast<float*>(allocate(ctx, rows * stride * int64_t{sizeof(float)})), Release{&ctx}) {}
+  float* get() const { return data_.get(); }
+
+ private:
+  struct Release {
+    CpuContext* ctx;
+    void operator()(float* memory) const { release(*ctx, memory); }
+  };
+  std::unique_ptr<float, Release> data_;
+};
 
 /// One Gaussian kernel of the pairwise term.
 struct Term {
   PermutohedralLattice lattice;
   float scale;  // of what is gathered: weight / gain
-  Buffer values;
+  Rows values;
 
-  Term(const CpuContext& ctx, double weight, int dimensions, int64_t pixels, int64_t stride,
+  Term(CpuContext& ctx, double weight, int dimensions, int64_t pixels, int64_t stride,
        const std::vector<float>& features)
       : lattice(ctx, dimensions, pixels, features.data()),
         scale(static_cast<float>(weight) / lattice.gain()),
-        values(new float[static_cast<size_t>(lattice.vertices() * stride)]) {
+        values(ctx, lattice.vertices(), stride) {
     normalise(ctx, pixels);
   }
 
@@ -103,10 +119,10 @@ int64_t dense_crf_peak_bytes(const DenseCrfDims& dims) {
     const int64_t corners = dimensions + 1, entries = pixels * corners;
     const int64_t features = pixels * dimensions * int64_t{sizeof(float)};
     most = std::max(most, kept + features + entries * PermutohedralLattice::most_bytes_to_build(corners));
-    kept += entries * (PermutohedralLattice::most_bytes(corners) + row);                        // with the values
-    most = std::max(most, kept + features + pixels * (kGroup_bytes + int64_t{sizeof(float)}));  // the normalisation
+    kept += entries * PermutohedralLattice::most_bytes(corners) + allocated_bytes(entries * row);  // with the values
+    most = std::max(most, kept + features + pixels * (kGroup_bytes + int64_t{sizeof(float)}));     // the normalisation
   }
-  return std::max(most, kept + pixels * row) + (int64_t{1} << 20);  // the mean field
+  return std::max(most, kept + allocated_bytes(pixels * row)) + (int64_t{1} << 20);  // the mean field
 }
 
 void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParameters& parameters, const uint8_t* image,
@@ -115,6 +131,7 @@ void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParamete
     throw std::invalid_argument("DenseCRF: " + problem);
   }
   const int64_t pixels = dims.height * dims.width, classes = dims.classes, stride = whole_groups(classes);
+  const int64_t row_lanes = whole_lanes(classes);
   std::vector<Term> terms;
   terms.reserve(2);
   if (parameters.iterations > 0 && parameters.pos_w > 0) {
@@ -125,29 +142,39 @@ void dense_crf(CpuContext& ctx, const DenseCrfDims& dims, const DenseCrfParamete
                        features_of(dims, parameters.bi_xy_std, parameters.bi_rgb_std, image));
   }
 
-  const Buffer q(new float[static_cast<size_t>(pixels * stride)]);
+  const Rows q(ctx, pixels, stride);
   // Q <- softmax(-U + sum of the terms' messages); without messages in the first round. The last goes to the caller.
   const auto update = [&](bool with_messages, bool last) {
     parallel_blocks(ctx, ceil_div(pixels, kRowsAtOnce), [&](int64_t block) {
       const Range range = block_range(block, kRowsAtOnce, pixels);
-      float row[whole_lanes(kMostClasses)] = {};
-      for (int64_t p = range.begin; p < range.end; ++p) {
+      // A few pixels at a time: what is stored group by group is not loaded back, in wider lanes, at once.
+      float rows[kPixelsAtOnce * whole_lanes(kMostClasses)] = {};
+      for (int64_t begin = range.begin; begin < range.end; begin += kPixelsAtOnce) {
+        const int64_t end = std::min(range.end, begin + kPixelsAtOnce);
         for_chunks(stride, [&](int64_t first, auto groups) {
-          RowChunk<groups> sum;
-          if (with_messages) {
-            for (const Term& t : terms) t.lattice.gather(p, t.scale, stride, t.values.get() + first, sum);
+          for (int64_t p = begin; p < end; ++p) {
+            RowChunk<groups> sum;
+            if (with_messages) {
+              for (const Term& t : terms) t.lattice.gather(p, t.scale, stride, t.values.get() + first, sum);
+            }
+            sum.store(rows + (p - begin) * row_lanes + first);
           }
-          sum.store(row + first);
         });
-        const float* energy = unary + p * classes;
-        for (int64_t c = 0; c < classes; ++c) row[c] -= energy[c];
-        // Whole lanes are quicker; what lies behind the classes becomes 0.
-        std::fill(row + classes, row + whole_lanes(classes), std::numeric_limits<float>::lowest());
-        softmax_row(row, row, whole_lanes(classes));
-        if (last) {
-          std::copy_n(row, classes, probabilities + p * classes);
-        } else {
-          std::copy_n(row, stride, q.get() + p * stride);
+        for (int64_t p = begin; p < end; ++p) {
+          float* row = rows + (p - begin) * row_lanes;
+          const float* energy = unary + p * classes;
+          for (int64_t c = 0; c < classes; ++c) row[c] -= energy[c];
+          // Whole lanes are quicker; what lies behind the classes becomes 0.
+          std::fill(row + classes, row + row_lanes, std::numeric_limits<float>::lowest());
+        }
+        for (int64_t p = begin; p < end; ++p) {
+          float* row = rows + (p - begin) * row_lanes;
+          softmax_row(row, row, row_lanes);
+          if (last) {
+            std::copy_n(row, classes, probabilities + p * classes);
+          } else {
+            std::copy_n(row, stride, q.get() + p * stride);
+          }
         }
       }
     });

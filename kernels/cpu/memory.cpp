@@ -22,13 +22,20 @@ using cpu::Range;
 namespace {
 constexpr int64_t kHugePage_bytes = 2 << 20;
 constexpr int64_t kCopyBlock_bytes = 1 << 18;
+
+/// Large tensors are walked from end to end: huge pages save address translations.
+int64_t alignment_of(int64_t bytes) {
+  return bytes >= 2 * kHugePage_bytes ? kHugePage_bytes : kAlignment_bytes;
+}
 }  // namespace
 
+int64_t allocated_bytes(int64_t bytes) {
+  const int64_t alignment_bytes = alignment_of(bytes);
+  return std::max<int64_t>(ceil_div(bytes, alignment_bytes), 1) * alignment_bytes;
+}
+
 void* allocate(CpuContext&, int64_t bytes) {
-  // Large tensors are walked from end to end: huge pages save address translations.
-  const bool large = bytes >= 2 * kHugePage_bytes;
-  const int64_t alignment_bytes = large ? kHugePage_bytes : kAlignment_bytes;
-  const int64_t rounded_bytes = std::max<int64_t>(ceil_div(bytes, alignment_bytes), 1) * alignment_bytes;
+  const int64_t alignment_bytes = alignment_of(bytes), rounded_bytes = allocated_bytes(bytes);
   void* memory = bytes < 0
                      ? nullptr
                      : std::aligned_alloc(static_cast<size_t>(alignment_bytes), static_cast<size_t>(rounded_bytes));
@@ -39,7 +46,7 @@ void* allocate(CpuContext&, int64_t bytes) {
                     bytes, static_cast<double>(bytes) / (1 << 30)));
   }
   // Only advice: without huge pages everything still works.
-  if (large) madvise(memory, static_cast<size_t>(rounded_bytes), MADV_HUGEPAGE);
+  if (alignment_bytes == kHugePage_bytes) madvise(memory, static_cast<size_t>(rounded_bytes), MADV_HUGEPAGE);
   return memory;
 }
 

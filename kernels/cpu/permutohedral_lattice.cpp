@@ -77,6 +77,7 @@ void PermutohedralLattice::scale_points(const CpuContext& ctx, const float* fact
 void PermutohedralLattice::spread_and_blur(const CpuContext& ctx, int64_t stride, const float* rows,
                                            float* lattice) const {
   constexpr int64_t kVertices = 1024, kRuns = 256;
+  constexpr int32_t kAhead = 8;  // rows of a run, and of the next, fetched from memory before they are needed
   parallel_blocks(ctx, ceil_div(vertices_, kVertices), [&](int64_t block) {
     const Range range = block_range(block, kVertices, vertices_);
     for_chunks(stride, [&](int64_t first, auto groups) {
@@ -93,6 +94,7 @@ void PermutohedralLattice::spread_and_blur(const CpuContext& ctx, int64_t stride
   // Along a run the value before is still in registers when it is overwritten: one read and one write a vertex.
   for (const Direction& direction : directions_) {
     const auto runs = static_cast<int64_t>(direction.starts.size()) - 1;
+    const auto last = static_cast<int32_t>(direction.vertices.size()) - 1;
     parallel_blocks(ctx, ceil_div(runs, kRuns), [&](int64_t block) {
       const Range range = block_range(block, kRuns, runs);
       for_chunks(stride, [&](int64_t first, auto groups) {
@@ -102,8 +104,10 @@ void PermutohedralLattice::spread_and_blur(const CpuContext& ctx, int64_t stride
           const auto row = [&](int32_t i) {
             return lattice + direction.vertices[static_cast<size_t>(i)] * stride + first;
           };
+          const auto row_prefetch = [&](int32_t i) { RowChunk<groups>::prefetch(row(std::min(i, last))); };
           RowChunk<groups> before, here = RowChunk<groups>::load(row(begin));
           for (int32_t i = begin; i < end; ++i) {
+            row_prefetch(i + kAhead);
             RowChunk<groups> after, blurred;
             if (i + 1 < end) after = RowChunk<groups>::load(row(i + 1));
             for (int g = 0; g < groups; ++g) {
