@@ -72,7 +72,7 @@ struct NcclCommunicator::Impl {
   const int exceptions = std::uncaught_exceptions();
   const std::shared_ptr<const cuda::nccl::Library> library;
   cuda::nccl::Communicator* communicator = nullptr;
-  std::timed_mutex calls;  // held within calls of the library: it wants one at a time for each communicator
+  std::mutex calls;  // held within calls of the library: it wants one at a time for each communicator
 
   const cudaStream_t compute;
   cudaStream_t stream = nullptr;

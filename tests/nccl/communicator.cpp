@@ -63,6 +63,12 @@ std::string line_in_time(Body body) {
   return {};
 }
 
+/// How often the communicator was aborted: at least once in the end. The watchdog says what failed before it aborts.
+int aborts() {
+  for (int i = 0; i < 4000 && stub_calls("abort") == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  return stub_calls("abort");
+}
+
 struct Ended {
   int exit_code;
   std::string said;
@@ -161,7 +167,7 @@ TEST_CASE("a refused collective is named with rank and step and ends the communi
   const std::string wanted =
       "NCCL: rank 0 of 1, step 3: all_reduce \"bucket 2\": unhandled system error: said the stub";
   CHECK(line_of([&] { rank->all_reduce("bucket 2", &x, 1); }) == wanted);
-  CHECK(stub_calls("abort") == 1);
+  CHECK(aborts() == 1);
   CHECK(line_of([&] { rank->broadcast("weights", &x, 4, 0); }) == wanted);  // the first failure is the one to know
   CHECK(line_of([&] { rank->wait(); }) == wanted);
   CHECK(stub_calls("broadcast") == 0);
@@ -175,7 +181,7 @@ TEST_CASE("an asynchronous error is found by whoever waits") {
   rank->all_reduce("bucket 1", &x, 1);
   const std::string line = line_of([&] { rank->wait(); });
   CHECK(contains(line, "NCCL: rank 0 of 1, step 3: all_reduce \"bucket 1\": remote process exited: said the stub"));
-  CHECK(stub_calls("abort") == 1);
+  CHECK(aborts() == 1);
 }
 
 TEST_CASE("an asynchronous error is found by the watchdog when nobody waits") {
@@ -185,7 +191,7 @@ TEST_CASE("an asynchronous error is found by the watchdog when nobody waits") {
   cudaStreamSynchronize(rank.compute);
   const std::string line = line_in_time([&] { rank->check(); });
   CHECK(contains(line, "NCCL: rank 0 of 1, step 3: all_reduce \"bucket 0\": remote process exited"));
-  CHECK(stub_calls("abort") == 1);
+  CHECK(aborts() == 1);
 }
 
 TEST_CASE("a hung collective is aborted when its time is over and the host gets on") {
@@ -200,7 +206,7 @@ TEST_CASE("a hung collective is aborted when its time is over and the host gets 
   CHECK(after == 1);
   const std::string wanted = "NCCL: rank 0 of 1, step 3: all_reduce \"bucket 1\": not finished within 0.2 s";
   CHECK(line_of([&] { rank->check(); }) == wanted);
-  CHECK(stub_calls("abort") == 1);
+  CHECK(aborts() == 1);
   CHECK(stub_calls("destroy") == 0);
 }
 
@@ -215,7 +221,7 @@ TEST_CASE("an exception that leaves does not wait for what hangs") {
   } catch (const std::runtime_error& e) {
     CHECK(std::string(e.what()) == "something else");
   }
-  CHECK(stub_calls("abort") == 1);
+  CHECK(aborts() == 1);
 }
 
 TEST_CASE("a communicator that cannot be made says so") {
@@ -223,7 +229,7 @@ TEST_CASE("a communicator that cannot be made says so") {
         "NCCL: rank 0 of 1: making the communicator: unhandled system error: said the stub");
   CHECK(line_of([] { const OneRank rank(with_stub("init: hang")); }) ==
         "NCCL: rank 0 of 1: making the communicator: not all ranks have come within 0.2 s");
-  CHECK(stub_calls("abort") == 1);
+  CHECK(aborts() == 1);
 }
 
 TEST_CASE("a process whose abort hangs ends with the code for it and one line") {
