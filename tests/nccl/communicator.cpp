@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -20,21 +19,26 @@ namespace {
 using kernels::NcclCommunicator;
 using kernels::NcclOptions;
 
+struct Stream {
+  Stream() { cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking); }
+  ~Stream() { cudaStreamDestroy(stream); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  operator cudaStream_t() const { return stream; }
+
+  cudaStream_t stream = nullptr;
+};
+
 /// A compute stream and one rank's communicator behind it.
 struct OneRank {
-  explicit OneRank(const NcclOptions& options) {
-    cudaStreamCreateWithFlags(&compute, cudaStreamNonBlocking);
-    communicator = std::make_unique<NcclCommunicator>(0, compute, kernels::make_nccl_id(options), 0, 1, options);
-    communicator->set_step(3);
+  explicit OneRank(const NcclOptions& options)
+      : communicator(0, compute, kernels::make_nccl_id(options), 0, 1, options) {
+    communicator.set_step(3);
   }
-  ~OneRank() {
-    communicator.reset();
-    cudaStreamDestroy(compute);
-  }
-  NcclCommunicator* operator->() const { return communicator.get(); }
+  NcclCommunicator* operator->() const { return &communicator; }
 
-  cudaStream_t compute = nullptr;
-  std::unique_ptr<NcclCommunicator> communicator;
+  Stream compute;
+  mutable NcclCommunicator communicator;
 };
 
 /// The line of the DeviceError that body throws; "" if it throws none.

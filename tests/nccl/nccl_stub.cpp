@@ -14,12 +14,12 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "kernels/cuda/nccl_library.h"
 
 namespace psanet::kernels::cuda::nccl {
 
-/// Lives until the program ends: a hung collective still looks at it.
 struct Communicator {
   std::mutex mutex;
   std::condition_variable changed;
@@ -41,6 +41,7 @@ struct Stub {
   std::map<std::string, std::string> wrong;  // "all_reduce 3" -> "error"
   std::map<std::string, int> calls;
   int error_after = -1, version = 22809;
+  std::vector<std::unique_ptr<Communicator>> communicators;  // for ever: a hung collective still looks at its own
   std::atomic<void (*)(CUstream_st*, std::function<void()>)> enqueue = nullptr;
 };
 
@@ -152,7 +153,8 @@ Result ncclCommInitRankConfig(Communicator** made, int world, UniqueId id, int r
   const bool right = world == 1 && rank == 0 && id.internal[127] == 7 && config->magic == 0xcafebeef &&
                      config->blocking == 0 && config->size == sizeof(Config);
   if (wrong == "error" || !right) return system_error;
-  *made = new Communicator;
+  const std::lock_guard lock(stub().mutex);
+  *made = stub().communicators.emplace_back(std::make_unique<Communicator>()).get();
   (*made)->never_made = wrong == "hang";
   return in_progress;
 }
