@@ -9,12 +9,6 @@
 
 namespace psanet::kernels {
 
-void cuda::check(cudaError_t result, const char* what, const char* file, int line) {
-  if (result == cudaSuccess) return;
-  cudaGetLastError();  // else the next check would report it again
-  throw DeviceError(fmt::format("CUDA: {} ({} at {}:{})", cudaGetErrorString(result), what, file, line));
-}
-
 cuda::Runtime::~Runtime() {
   // Nothing can be reported from here, and nothing needs to be: the process gives everything back.
   convolution_library.reset();

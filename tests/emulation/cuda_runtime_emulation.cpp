@@ -1,20 +1,28 @@
 #include "tests/emulation/cuda_runtime_emulation.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <map>
+#include <memory>
 
 using Work = std::vector<std::function<void()>>;
 
 struct CUstream_st {
-  Work queue;
+  std::deque<std::function<void()>> queue;
   bool recording = false;
   Work recorded;
 };
 struct CUevent_st {
+  /// Outlives the event in the work that is still to come to it.
+  struct State {
+    std::atomic<int64_t> recorded = 0, reached = 0;  // how often
+    std::chrono::steady_clock::time_point passed;
+  };
   cudaStream_t stream = nullptr;
-  std::chrono::steady_clock::time_point passed;
+  std::shared_ptr<State> state = std::make_shared<State>();
 };
 struct CUgraph_st {
   Work work;
@@ -24,15 +32,27 @@ struct CUgraphExec_st {
 };
 
 namespace {
+/// Does the stream's work, up to the point at which `enough` holds. Work may wait for other streams, which may wait for
+/// this one: it goes on where it is.
+template <class Enough>
+void drain(cudaStream_t stream, Enough enough) {
+  while (!stream->queue.empty() && !enough()) {
+    const auto work = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    work();
+  }
+}
 void drain(cudaStream_t stream) {
-  Work queue;
-  queue.swap(stream->queue);
-  for (const auto& work : queue) work();
+  drain(stream, [] { return false; });
 }
 }  // namespace
 
 void cuda_emulator::enqueue(cudaStream_t stream, std::function<void()> work) {
-  (stream->recording ? stream->recorded : stream->queue).push_back(std::move(work));
+  if (stream->recording) {
+    stream->recorded.push_back(std::move(work));
+  } else {
+    stream->queue.push_back(std::move(work));
+  }
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
@@ -41,6 +61,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no error";
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorNotReady:
+      return "device not ready";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
     default:
@@ -150,27 +172,44 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return cudaSuccess;
 }
 
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (stream->recording) return cudaErrorInvalidValue;
+  // As recorded now; later recordings of the same event do not matter, and none at all is nothing to wait for.
+  cuda_emulator::enqueue(stream, [other = event->stream, state = event->state, wanted = event->state->recorded.load()] {
+    if (state->reached < wanted) drain(other, [&] { return state->reached >= wanted; });
+  });
+  return cudaSuccess;
+}
+
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   *event = new CUevent_st;
   return cudaSuccess;
 }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  return cudaEventCreate(event);
+}
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  if (event->stream != nullptr) drain(event->stream);
   delete event;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (stream->recording) return cudaErrorInvalidValue;
   event->stream = stream;
-  cuda_emulator::enqueue(stream, [event] { event->passed = std::chrono::steady_clock::now(); });
+  cuda_emulator::enqueue(stream, [state = event->state, number = ++event->state->recorded] {
+    state->passed = std::chrono::steady_clock::now();
+    state->reached = number;
+  });
   return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  return event->state->reached >= event->state->recorded ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream == nullptr) return cudaErrorInvalidValue;
   return cudaStreamSynchronize(event->stream);
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
-  *ms = std::chrono::duration<float, std::milli>(end->passed - begin->passed).count();
+  *ms = std::chrono::duration<float, std::milli>(end->state->passed - begin->state->passed).count();
   return cudaSuccess;
 }
 

@@ -121,6 +121,7 @@ TEST_CASE("tree: CUDA and its libraries are named where they are used and nowher
       INFO(file.name << " includes " << include.path);
       if (begins(include.path, "cudnn")) CHECK(begins(file.name, "kernels/cuda/vendor/convolution"));
       if (begins(include.path, "cublas")) CHECK(begins(file.name, "kernels/cuda/vendor/gemm"));
+      if (begins(include.path, "nccl")) CHECK(begins(file.name, "kernels/cuda/vendor/nccl"));
       if (begins(include.path, "cuda")) {
         CHECK((file.name == "kernels/cuda/portable.h" || begins(file.name, "kernels/cuda/vendor/")));
       }
@@ -237,7 +238,9 @@ TEST_CASE("tree: nothing is left to do, nothing is drawer for everything, nothin
   // Written in pieces, or this file would find itself.
   const std::vector<std::string> words = {std::string("TO") + "DO", std::string("FIX") + "ME",
                                           std::string("not ") + "implemented"};
-  static const std::regex kEnds(R"((^|[^_\w.:>])(std::)?(abort|exit|_exit|quick_exit|assert)\s*\()");
+  static const std::regex kEnds(R"((^|[^_\w.:>])(std::)?(abort|exit|_exit|_Exit|quick_exit|assert)\s*\()");
+  // But for this: a collective that hangs and cannot be aborted holds every thread that might return from main.
+  const std::string may_end = "kernels/cuda/nccl_abort.cpp";
   for (const SourceFile& file : read_tree()) {
     CHECK(file.name.find(std::string("uti") + "ls") == std::string::npos);
     for (const std::string& line : file.lines) {
@@ -247,7 +250,7 @@ TEST_CASE("tree: nothing is left to do, nothing is drawer for everything, nothin
       }
       const size_t comment = line.find("//");
       const std::string code = line.substr(0, comment);
-      if (file.folder != "tests" && std::regex_search(code, kEnds)) CHECK(false);
+      if (file.folder != "tests" && file.name != may_end && std::regex_search(code, kEnds)) CHECK(false);
     }
   }
 }
