@@ -24,18 +24,6 @@ struct Predicted {
   std::vector<data::LabelMap> maps;
 };
 
-data::Image sheet_of(const Predicted& predicted, const data::Dataset& dataset) {
-  data::Sheet sheet;
-  sheet.column_titles = {"image"};
-  sheet.rows = {{predicted.image}};
-  for (size_t m = 0; m < predicted.maps.size(); ++m) {
-    sheet.column_titles.push_back(predicted.titles[m]);
-    sheet.rows[0].push_back(data::colourise(predicted.maps[m], dataset));
-  }
-  sheet.legend = data::legend_of(dataset, predicted.maps);
-  return data::draw_sheet(sheet);
-}
-
 }  // namespace
 
 int64_t write_predictions(const std::vector<Column>& columns, const std::vector<ImageTask>& tasks,
@@ -74,7 +62,8 @@ int64_t write_predictions(const std::vector<Column>& columns, const std::vector<
       predicted.titles.push_back(column.title);
       predicted.maps.push_back(std::move(prediction));
     }
-    data::write_png(options.folder / (task.name + ".sheet.png"), sheet_of(predicted, dataset));
+    data::write_png(options.folder / (task.name + ".sheet.png"),
+                    data::label_sheet(dataset, predicted.image, predicted.titles, predicted.maps));
     if (page) page->add(task.name, predicted.image, predicted.titles, predicted.maps);
     progress.update(static_cast<int64_t>(t) + 1, task.name);
   }

@@ -145,4 +145,17 @@ Image draw_sheet(const Sheet& sheet) {
   return out;
 }
 
+Image label_sheet(const Dataset& dataset, const Image& image, const std::vector<std::string>& titles,
+                  const std::vector<LabelMap>& maps) {
+  Sheet sheet;
+  sheet.column_titles = {"image"};
+  sheet.rows = {{image}};
+  for (std::size_t m = 0; m < maps.size(); ++m) {
+    sheet.column_titles.push_back(titles[m]);
+    sheet.rows[0].push_back(colourise(maps[m], dataset));
+  }
+  sheet.legend = legend_of(dataset, maps);
+  return draw_sheet(sheet);
+}
+
 }  // namespace psanet::data

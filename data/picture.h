@@ -39,4 +39,9 @@ struct Sheet {
 /// Lays the sheet out on a light background. DataError if it has no image.
 Image draw_sheet(const Sheet& sheet);
 
+/// An image beside label maps of it in colour, each under its title, with the legend of the classes that occur (SPEC 8,
+/// Figure 5). As many titles as maps.
+Image label_sheet(const Dataset& dataset, const Image& image, const std::vector<std::string>& titles,
+                  const std::vector<LabelMap>& maps);
+
 }  // namespace psanet::data

@@ -62,10 +62,10 @@ std::vector<Sample> read_list(const Dataset& dataset, const std::filesystem::pat
   }
   const std::filesystem::path list = root / found->second;
   if (!std::filesystem::exists(list, error)) {
-    throw DataError(
-        fmt::format("no list file {} for the split \"{}\" of {}; write one with an \"image label\" pair a line, "
-                    "relative to the data root",
-                    list.string(), split, dataset.name));
+    throw DataError(fmt::format(
+        "no list file {} for the split \"{}\" of {}; psanet-data prepare makes the lists of known data sets; "
+        "or write one with an \"image label\" pair a line, relative to the data root",
+        list.string(), split, dataset.name));
   }
   return read_list_file(list, root, split != "test");
 }
