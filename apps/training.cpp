@@ -318,11 +318,12 @@ class Run {
   [[noreturn]] void stop_diverged(int64_t last) {
     loader_.seek(last * recipe_.accumulate);
     std::string where;
-    for (int64_t part = 0; part < recipe_.accumulate && where.empty(); ++part) {
+    for (int64_t part = 0; part < recipe_.accumulate; ++part) {  // all of them: every rank makes the same collectives
       const data::Batch batch = loader_.next();
       set_inputs(batch, last, part);
       const int64_t pixels = step_.input("image").type().elements();
-      if (std::any_of(batch.images, batch.images + pixels, [](float x) { return !std::isfinite(x); })) {
+      if (std::any_of(batch.images, batch.images + pixels, [](float x) { return !std::isfinite(x); }) &&
+          where.empty()) {
         where = "the images of the batch";
       }
       for (const Parameters::Entry& entry : parameters_.entries()) {

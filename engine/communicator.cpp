@@ -72,6 +72,11 @@ void Communicator::wait() {
   if (error_) std::rethrow_exception(error_);
 }
 
+void Communicator::settle() noexcept {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return finished_ == started_; });
+}
+
 void Communicator::drain() noexcept {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return finished_ == started_; });

@@ -54,6 +54,9 @@ class Communicator {
   void start_all_reduce(const std::string& name, std::span<float> values);
   /// Waits until the oldest sum that was started and not waited for is there; throws what it threw.
   void wait();
+  /// Waits until every sum that was started is there; wait() is still owed for each. For looking at values between
+  /// steps.
+  void settle() noexcept;
   /// After an error: waits until nothing is under way, whatever became of it.
   void drain() noexcept;
 

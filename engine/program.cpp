@@ -382,7 +382,13 @@ void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
     const Node& node = graph_.node(step.node);
     TraceEntry entry{node, graph_.types(node.inputs), 0, 0, -1, -1};
     const auto start = std::chrono::steady_clock::now();
-    step.launch.run(step.buffers);
+    try {
+      step.launch.run(step.buffers);
+    } catch (...) {
+      device_.communicator().drain();
+      throw;
+    }
+    device_.communicator().settle();  // the values below may be those of a bucket that is being summed
     device_.synchronize();
     entry.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     entry.flops = node.op()->flops(entry.in, node.outputs);
