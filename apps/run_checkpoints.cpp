@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "apps/loss_watch.h"
 #include "engine/error.h"
@@ -37,13 +36,6 @@ std::string first_non_finite(const Safetensors& file) {
     }
   }
   return "";
-}
-
-bool is_score_line(const ordered_json& entry) {
-  for (const auto& [key, value] : entry.items()) {
-    if (key.size() > 4 && key.compare(key.size() - 4, 4, "_val") == 0) return true;
-  }
-  return false;
 }
 
 /// `object` with what it lacks: a checkpoint of an older program has no keys that came later.
@@ -216,20 +208,6 @@ bool RunCheckpoints::has_scores(int64_t iteration) const {
   } catch (const WeightsError&) {
     return false;
   }
-}
-
-std::string log_until(const std::string& log, int64_t iterations, bool keep_scores) {
-  std::istringstream lines(log);
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    const ordered_json entry = ordered_json::parse(line, nullptr, false);
-    if (!entry.is_object()) continue;  // cut off in the middle of a write
-    const int64_t iteration = entry.value("iteration", int64_t{0});
-    if (iteration > iterations) continue;
-    if (iteration == iterations && !keep_scores && is_score_line(entry)) continue;
-    kept += line + "\n";
-  }
-  return kept;
 }
 
 }  // namespace psanet::apps

@@ -80,8 +80,4 @@ class RunCheckpoints {
   int64_t newest_ = -1;
 };
 
-/// The lines of a metrics.jsonl that a run going on after `iterations` shall keep: whole ones up to there, without the
-/// scores of that very iteration if they will be found anew.
-std::string log_until(const std::string& log, int64_t iterations, bool keep_scores);
-
 }  // namespace psanet::apps

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "apps/run_checkpoints.h"
 #include "data/codec.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
@@ -14,6 +13,13 @@
 namespace psanet::apps {
 
 namespace {
+
+bool is_score_line(const nlohmann::ordered_json& entry) {
+  for (const auto& [key, value] : entry.items()) {
+    if (key.size() > 4 && key.compare(key.size() - 4, 4, "_val") == 0) return true;
+  }
+  return false;
+}
 
 /// metrics.jsonl as far as a run that goes on keeps it; its path.
 std::filesystem::path begun_log(const std::filesystem::path& run_folder, int64_t start, bool with_scores) {
@@ -33,6 +39,20 @@ std::string tag_of(const std::string& key) {
 }
 
 }  // namespace
+
+std::string log_until(const std::string& log, int64_t iterations, bool keep_scores) {
+  std::istringstream lines(log);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::ordered_json entry = nlohmann::ordered_json::parse(line, nullptr, false);
+    if (!entry.is_object()) continue;  // cut off in the middle of a write
+    const int64_t iteration = entry.value("iteration", int64_t{0});
+    if (iteration > iterations) continue;
+    if (iteration == iterations && !keep_scores && is_score_line(entry)) continue;
+    kept += line + "\n";
+  }
+  return kept;
+}
 
 RunLog::RunLog(const std::filesystem::path& run_folder, int64_t start, bool with_scores, const std::string& text)
     : lines_(begun_log(run_folder, start, with_scores), std::ios::app), events_(run_folder, start > 0 ? start + 1 : 0) {

@@ -46,4 +46,8 @@ struct LoggedSeries {
 /// iteration, and if there is no such file.
 std::map<std::string, LoggedSeries> read_run_log(const std::filesystem::path& file);
 
+/// The lines of a metrics.jsonl that a run going on after `iterations` shall keep: whole ones up to there, without the
+/// scores of that very iteration if they will be found anew.
+std::string log_until(const std::string& log, int64_t iterations, bool keep_scores);
+
 }  // namespace psanet::apps

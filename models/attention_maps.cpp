@@ -81,6 +81,21 @@ double map_coordinate(double crop_pixel, int64_t crop, int64_t size, bool align_
   return crop > 1 ? crop_pixel * static_cast<double>(size - 1) / static_cast<double>(crop - 1) : 0;
 }
 
+/// A place between two positions of an axis: the second one's share.
+struct Between {
+  bool shown = false;  // by the crop
+  int64_t first = 0, second = 0;
+  double share = 0;
+};
+
+Between between(double crop_pixel, int64_t crop, int64_t size, bool align_corners) {
+  if (crop_pixel < -0.5 || crop_pixel > static_cast<double>(crop) - 0.5) return {};
+  const double at =
+      std::clamp<double>(map_coordinate(crop_pixel, crop, size, align_corners), 0, static_cast<double>(size - 1));
+  const auto first = static_cast<int64_t>(at);
+  return {true, first, std::min(first + 1, size - 1), at - static_cast<double>(first)};
+}
+
 /// How the map that an attention works on was made of a larger one.
 bool aligned_corners(const Graph& graph, Value map) {
   const auto* resize = graph.node(map).as<layers::Resize>();
@@ -133,22 +148,21 @@ int64_t position_of(const Placement& p, const Attention& attention, int64_t y, i
 std::vector<float> over_image(const Placement& p, const Attention& attention, const std::vector<float>& map,
                               int64_t height, int64_t width) {
   std::vector<float> out(static_cast<size_t>(height * width), std::numeric_limits<float>::quiet_NaN());
+  std::vector<Between> columns;
+  for (int64_t x = 0; x < width; ++x) {
+    columns.push_back(between(p.crop_x(x), p.crop_w, attention.width, attention.align_corners));
+  }
+  const auto at = [&](int64_t r, int64_t c) { return map[static_cast<size_t>(r * attention.width + c)]; };
   for (int64_t y = 0; y < height; ++y) {
-    const double at_y = p.crop_y(y);
-    if (at_y < -0.5 || at_y > static_cast<double>(p.crop_h) - 0.5) continue;
-    const double my = std::clamp<double>(map_coordinate(at_y, p.crop_h, attention.height, attention.align_corners), 0,
-                                         static_cast<double>(attention.height - 1));
-    const int64_t y0 = static_cast<int64_t>(my), y1 = std::min(y0 + 1, attention.height - 1);
+    const Between row = between(p.crop_y(y), p.crop_h, attention.height, attention.align_corners);
     for (int64_t x = 0; x < width; ++x) {
-      const double at_x = p.crop_x(x);
-      if (at_x < -0.5 || at_x > static_cast<double>(p.crop_w) - 0.5) continue;
-      const double mx = std::clamp<double>(map_coordinate(at_x, p.crop_w, attention.width, attention.align_corners), 0,
-                                           static_cast<double>(attention.width - 1));
-      const int64_t x0 = static_cast<int64_t>(mx), x1 = std::min(x0 + 1, attention.width - 1);
-      const auto at = [&](int64_t r, int64_t c) { return map[static_cast<size_t>(r * attention.width + c)]; };
-      const double fy = my - static_cast<double>(y0), fx = mx - static_cast<double>(x0);
-      out[static_cast<size_t>(y * width + x)] = static_cast<float>(
-          (1 - fy) * ((1 - fx) * at(y0, x0) + fx * at(y0, x1)) + fy * ((1 - fx) * at(y1, x0) + fx * at(y1, x1)));
+      const Between& column = columns[static_cast<size_t>(x)];
+      if (!row.shown || !column.shown) continue;
+      const auto across = [&](int64_t r) {
+        return (1 - column.share) * at(r, column.first) + column.share * at(r, column.second);
+      };
+      out[static_cast<size_t>(y * width + x)] =
+          static_cast<float>((1 - row.share) * across(row.first) + row.share * across(row.second));
     }
   }
   return out;

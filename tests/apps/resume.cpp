@@ -4,6 +4,7 @@
 
 #include "apps/loss_watch.h"
 #include "apps/run_checkpoints.h"
+#include "apps/run_log.h"
 #include "engine/error.h"
 #include "models/checkpoint_store.h"
 #include "tests/apps/tiny_run.h"
