@@ -157,7 +157,7 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
   return code_of(*first);
 }
 
-std::shared_ptr<Communicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit) {
+std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit) {
   std::signal(SIGPIPE, SIG_IGN);  // Gloo writes to ranks that may be gone: an error, not the end of this process
   if (place.rank > 0) {
     const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -171,7 +171,7 @@ std::shared_ptr<Communicator> join_ranks(const RankPlace& place, std::chrono::mi
     server = std::make_unique<StoreServer>(place.host, place.port, place.token);
   }
   auto store = std::make_shared<StoreClient>(place.host, place.port, place.token, place.rank, patience);
-  std::shared_ptr<Communicator> ranks = make_gloo_communicator(std::move(store), place.rank, place.world, limit);
+  std::shared_ptr<HostCommunicator> ranks = make_gloo_communicator(std::move(store), place.rank, place.world, limit);
   ranks->on_failure([](const std::string& message) {
     std::fflush(stdout);
     fmt::print(stderr, "psanet-train: error: {}\n", message);

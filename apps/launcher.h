@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "apps/rank_environment.h"
-#include "engine/communicator.h"
+#include "engine/host_communicator.h"
 
 namespace psanet::apps {
 
@@ -17,6 +17,6 @@ namespace psanet::apps {
 int launch_ranks(int64_t ranks, int64_t threads, char** argv);
 
 /// Joins the other ranks. Ranks above 0 print nothing on standard output from here on. `limit`: of every collective.
-std::shared_ptr<Communicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit);
+std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit);
 
 }  // namespace psanet::apps

@@ -67,7 +67,8 @@ int main(int argc, char** argv) {
       code = apps::launch_ranks(ranks, app.device().threads, argv);
       return;
     }
-    if (place) options.ranks = apps::join_ranks(*place, std::chrono::seconds(limit_seconds));
+    options.collective_limit = std::chrono::seconds(limit_seconds);
+    if (place) options.ranks = apps::join_ranks(*place, options.collective_limit);
     apps::train(recipe, options);
     fmt::print("the run is in {}\n", options.run_folder.string());
   });

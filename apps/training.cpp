@@ -21,8 +21,8 @@
 #include "data/label_subsampling.h"
 #include "data/loader.h"
 #include "engine/atomic_file.h"
-#include "engine/communicator.h"
 #include "engine/error.h"
+#include "engine/nccl_ranks.h"
 #include "layers/data_parallel.h"
 #include "models/parameter_groups.h"
 #include "models/pretrained.h"
@@ -35,28 +35,19 @@ namespace {
 
 constexpr const char* kScoreNames[] = {"mIoU_val", "mAcc_val", "allAcc_val"};
 
-/// The device with its ranks, before programs are made for it.
-Communicator& joined(Device& device, const std::shared_ptr<Communicator>& ranks) {
-  if (ranks) device.join(ranks);
-  return device.communicator();
+/// The ranks of the run, joined by their devices before programs are made for those.
+std::shared_ptr<HostCommunicator> joined(Device& device, const TrainingOptions& options) {
+  if (!options.ranks) return std::make_shared<HostCommunicator>();
+  join_devices(device, options.ranks, options.collective_limit);
+  return options.ranks;
 }
 
-/// The samples of every batch that this rank works on.
-layers::BatchPart part_of(int64_t batch, const Communicator& ranks) {
-  if (batch % ranks.world() != 0) {
-    throw ConfigError(fmt::format("batch: found {}, want a multiple of the {} ranks (--set batch={})", batch,
-                                  ranks.world(), (batch / ranks.world() + 1) * ranks.world()));
-  }
-  const int64_t count = batch / ranks.world();
-  return {ranks.rank() * count, count, batch};
-}
-
-data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& model, const Communicator& ranks) {
+data::LoaderConfig loader_config(const Recipe& recipe, const models::Model& model, const layers::BatchPart& part) {
   data::LoaderConfig config;
   config.augment = recipe.augment_config(model);
   config.batch = static_cast<int>(recipe.batch);
-  config.rank = ranks.rank();
-  config.world = ranks.world();
+  config.first = static_cast<int>(part.first);
+  config.count = static_cast<int>(part.count);
   config.workers = static_cast<int>(recipe.workers);
   config.seed = static_cast<uint64_t>(recipe.seed);
   config.cache_bytes = static_cast<size_t>(recipe.cache_mb) << 20;
@@ -81,18 +72,18 @@ class Run {
                                               : data::read_list(dataset_, recipe.data_root, recipe.val_split)),
         iterations_(recipe.updates(static_cast<int64_t>(train_samples_.size()))),
         device_(options.device.open()),
-        ranks_(joined(device_, options.ranks)),
-        part_(part_of(recipe.batch, ranks_)),
+        host_(joined(device_, options)),
+        ranks_(*host_),
+        part_(layers::BatchPart::of_rank(recipe.batch, ranks_.rank(), ranks_.world())),
         parameters_(device_),
         forward_(model_.build({layers::Mode::train, part_.count})),
         step_options_(step_options(recipe, model_, forward_, device_.target())),
         own_step_(models::training_step(forward_, step_options_)),
-        step_(device_, layers::data_parallel(own_step_, part_), parameters_, static_cast<uint64_t>(recipe.seed)),
-        loader_(dataset_, train_samples_, loader_config(recipe, model_, ranks_)),
+        step_(device_, of_ranks(own_step_), parameters_, static_cast<uint64_t>(recipe.seed)),
+        loader_(dataset_, train_samples_, loader_config(recipe, model_, part_)),
         checkpoints_(checkpoint_options()) {
     if (recipe_.accumulate > 1) {
-      update_.emplace(device_, layers::data_parallel(models::accumulated_update(own_step_, step_options_), part_),
-                      parameters_);
+      update_.emplace(device_, of_ranks(models::accumulated_update(own_step_, step_options_)), parameters_);
     }
     const auto known = std::find(std::begin(kScoreNames), std::end(kScoreNames), recipe_.save_best);
     if (!recipe_.save_best.empty() && known == std::end(kScoreNames)) {
@@ -130,6 +121,9 @@ class Run {
   }
 
  private:
+  /// A step for this rank's part of the batch, taking part in the step for the whole batch.
+  Graph of_ranks(const Graph& step) const { return layers::data_parallel(step, part_, ranks_.world()); }
+
   /// Rank 0 alone writes files.
   bool writes() const { return ranks_.rank() == 0; }
 
@@ -203,6 +197,7 @@ class Run {
     const auto look_at = [&](int64_t i) {
       const float value = *static_cast<const float*>(loss[i % 2]->wait());
       const float main_value = *static_cast<const float*>(main[i % 2]->wait());
+      device_.communicator().check();
       done_ = i + 1;
       if (!watch_.see(value)) stop_diverged(i);
       if (!watch_.good()) {
@@ -229,6 +224,7 @@ class Run {
     bool save_due = false;
     for (int64_t i = start_; i < end; ++i) {
       ranks_.set_step(i + 1);
+      device_.communicator().set_step(i + 1);
       for (int64_t part = 0; part < recipe_.accumulate; ++part) {
         const auto before_data = std::chrono::steady_clock::now();
         const data::Batch batch = loader_.next();
@@ -426,8 +422,9 @@ class Run {
   std::vector<data::Sample> train_samples_, val_samples_;
   int64_t iterations_;  // updates of the whole run
   Device device_;
-  Communicator& ranks_;     // the device's
-  layers::BatchPart part_;  // of every batch
+  std::shared_ptr<HostCommunicator> host_;
+  HostCommunicator& ranks_;  // what the ranks agree by; their programs use the device's communicator
+  layers::BatchPart part_;   // of every batch
   Parameters parameters_;
   Graph forward_;
   models::TrainingOptions step_options_;

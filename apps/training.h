@@ -1,6 +1,7 @@
 // One training run: from a recipe to a run folder.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "apps/recipe.h"
 #include "apps/run_checkpoints.h"
 #include "data/metrics.h"
+#include "engine/host_communicator.h"
 
 namespace psanet::apps {
 
@@ -24,7 +26,9 @@ struct TrainingOptions {
   std::function<bool(bool)> any_rank;
   /// The ranks of this run, which divide every batch and every evaluation among them; null: this process alone.
   /// Rank 0 alone writes.
-  std::shared_ptr<Communicator> ranks;
+  std::shared_ptr<HostCommunicator> ranks;
+  /// How long a rank waits for the others in a collective of their devices.
+  std::chrono::milliseconds collective_limit = std::chrono::seconds(600);
 };
 
 /// What a run folder holds: recipe.json (resolved; running it again repeats the run), metrics.jsonl (a line every few

@@ -34,7 +34,7 @@ class Loader::Impl {
         config_(std::move(config)),
         cache_(samples_.size(), config_.cache_bytes) {
     check_settings();
-    local_batch_ = config_.batch / config_.world;
+    local_batch_ = config_.count > 0 ? config_.count : config_.batch - config_.first;
     per_epoch_ = std::int64_t(samples_.size()) / config_.batch;
     slots_.resize(config_.workers == 0 ? 1 : std::size_t(config_.prefetch) + 1);
     const std::size_t pixels =
@@ -120,10 +120,10 @@ class Loader::Impl {
       if (!good) throw std::invalid_argument("loader: " + what);
     };
     check(config_.augment);
-    require(config_.world > 0 && config_.rank >= 0 && config_.rank < config_.world,
-            fmt::format("rank {} of {}, wanted 0 <= rank < world", config_.rank, config_.world));
-    require(config_.batch > 0 && config_.batch % config_.world == 0,
-            fmt::format("a batch of {} for {} ranks, wanted a positive multiple", config_.batch, config_.world));
+    require(config_.batch > 0, fmt::format("a batch of {}, wanted a positive number", config_.batch));
+    require(config_.first >= 0 && config_.first < config_.batch && config_.count >= 0 &&
+                config_.first + config_.count <= config_.batch,
+            fmt::format("{} samples from {} on of a batch of {}", config_.count, config_.first, config_.batch));
     require(config_.workers >= 0 && config_.workers <= 1024,
             fmt::format("{} workers, wanted 0..1024", config_.workers));
     require(config_.prefetch >= 1, fmt::format("prefetch of {} batches, wanted at least 1", config_.prefetch));
@@ -158,7 +158,7 @@ class Loader::Impl {
     }
     const std::int64_t epoch = next_iteration_ / per_epoch_;
     const auto position =
-        std::size_t((next_iteration_ % per_epoch_) * config_.batch + config_.rank * local_batch_ + next_place_);
+        std::size_t((next_iteration_ % per_epoch_) * config_.batch + config_.first + next_place_);
     const Task task{&slot, next_place_, epoch, order_of(epoch)[position]};
     if (++next_place_ == local_batch_) {
       next_place_ = 0;

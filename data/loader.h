@@ -13,8 +13,8 @@ namespace psanet::data {
 
 struct LoaderConfig {
   AugmentConfig augment;
-  int batch = 1;                ///< samples of one iteration over all ranks; a multiple of `world`
-  int rank = 0, world = 1;      ///< this loader yields the rank's slice of every batch
+  int batch = 1;                ///< samples of one iteration over all ranks
+  int first = 0, count = 0;     ///< this loader yields a rank's part of every batch; count 0: all from `first` on
   int workers = 1;              ///< threads; 0: everything is done inside next()
   int prefetch = 2;             ///< batches made ahead of the one in use
   std::uint64_t seed = 0;       ///< of the order and of the augmentation

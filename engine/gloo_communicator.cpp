@@ -50,10 +50,10 @@ void add(void* c, const void* a, const void* b, size_t count) {
   for (size_t i = 0; i < count; ++i) to[i] = x[i] + y[i];
 }
 
-class GlooCommunicator final : public Communicator {
+class GlooCommunicator final : public HostCommunicator {
  public:
   GlooCommunicator(std::shared_ptr<StoreClient> store, int rank, int world, std::chrono::milliseconds limit)
-      : Communicator(rank, world), store_(std::move(store)), limit_(limit) {
+      : HostCommunicator(rank, world), store_(std::move(store)), limit_(limit) {
     gloo::transport::tcp::attr attributes(store_->own_address().c_str());
     auto device = gloo::transport::tcp::CreateDevice(attributes);
     const auto context = std::make_shared<gloo::rendezvous::Context>(rank, world);
@@ -131,7 +131,7 @@ bool has_gloo() {
   return true;
 }
 
-std::shared_ptr<Communicator> make_gloo_communicator(std::shared_ptr<StoreClient> store, int rank, int world,
+std::shared_ptr<HostCommunicator> make_gloo_communicator(std::shared_ptr<StoreClient> store, int rank, int world,
                                                      std::chrono::milliseconds limit) {
   try {
     return std::make_shared<GlooCommunicator>(std::move(store), rank, world, limit);
@@ -146,7 +146,7 @@ bool has_gloo() {
   return false;
 }
 
-std::shared_ptr<Communicator> make_gloo_communicator(std::shared_ptr<StoreClient>, int, int,
+std::shared_ptr<HostCommunicator> make_gloo_communicator(std::shared_ptr<StoreClient>, int, int,
                                                      std::chrono::milliseconds) {
   throw DeviceError("this program was built without Gloo (libgloo-dev), so it runs with one rank only");
 }

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <memory>
 
-#include "engine/communicator.h"
+#include "engine/host_communicator.h"
 #include "engine/tcp_store.h"
 
 namespace psanet {
@@ -14,7 +14,7 @@ bool has_gloo();
 
 /// Connects all ranks with each other; all must call it. `limit` is that of every collective, and of the connecting.
 /// DeviceError without Gloo, or if the ranks do not come together in time.
-std::shared_ptr<Communicator> make_gloo_communicator(std::shared_ptr<StoreClient> store, int rank, int world,
-                                                     std::chrono::milliseconds limit);
+std::shared_ptr<HostCommunicator> make_gloo_communicator(std::shared_ptr<StoreClient> store, int rank, int world,
+                                                         std::chrono::milliseconds limit);
 
 }  // namespace psanet

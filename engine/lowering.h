@@ -45,6 +45,9 @@ struct Launch {
   std::function<void(const Buffers&)> refresh = nullptr;
   int64_t retained_bytes = 0;
   std::vector<int> refresh_only = {};
+
+  /// May `run` be part of a recording? Collectives may not: the host talks to other ranks in them.
+  bool recordable = true;
 };
 
 /// What an op may ask while it is lowered.

@@ -269,6 +269,12 @@ void Program::allocate() {
       step.buffers.retained = retained_->data() + step.retained_offset_bytes;
     }
   }
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const bool recordable = steps_[s].launch.recordable;
+    if (stretches_.empty() || stretches_.back().recordable != recordable)
+      stretches_.push_back({s, s, recordable, nullptr});
+    stretches_.back().end = s + 1;
+  }
   allocated_ = true;
 }
 
@@ -329,37 +335,46 @@ void Program::do_refresh() {
 void Program::run() {
   allocate();
   if (!fresh_) do_refresh();
-  if (recording_) {
-    recording_->replay();
-  } else if (record_ && ran_) {
-    record();
-  } else {
-    launch_steps();
-  }
-  ran_ = true;
-}
-
-void Program::launch_steps() {
   try {
-    for (Step& step : steps_) step.launch.run(step.buffers);
+    if (record_ && ran_) {
+      if (!recorded_) record();
+      for (Stretch& stretch : stretches_) {
+        stretch.recording ? stretch.recording->replay() : launch(stretch);
+      }
+    } else {
+      for (const Stretch& stretch : stretches_) launch(stretch);
+    }
   } catch (...) {
     device_.communicator().drain();  // it may still be at work on this program's memory
     throw;
   }
+  ran_ = true;
 }
 
-/// Launching while the device records puts work into the recording instead of doing it; a device that cannot record
-/// does the work, and gives no recording back.
+void Program::launch(const Stretch& stretch) {
+  for (size_t s = stretch.first; s < stretch.end; ++s) steps_[s].launch.run(steps_[s].buffers);
+}
+
+/// Launching while the device records puts work into the recording instead of doing it.
 void Program::record() {
-  device_.visit([](auto& ctx) { kernels::begin_recording(ctx); });
-  try {
-    launch_steps();
-  } catch (...) {
-    device_.visit([](auto& ctx) { kernels::abandon_recording(ctx); });
-    throw;
+  for (Stretch& stretch : stretches_) {
+    if (!stretch.recordable) continue;
+    if (!device_.visit([](auto& ctx) { return kernels::begin_recording(ctx); })) break;
+    try {
+      launch(stretch);
+    } catch (...) {
+      device_.visit([](auto& ctx) { kernels::abandon_recording(ctx); });
+      throw;
+    }
+    stretch.recording = device_.visit([](auto& ctx) { return kernels::end_recording(ctx); });
   }
-  recording_ = device_.visit([](auto& ctx) { return kernels::end_recording(ctx); });
-  if (recording_) recording_->replay();
+  recorded_ = true;
+}
+
+int64_t Program::recorded_launches() const {
+  int64_t sum = 0;
+  for (const Stretch& stretch : stretches_) sum += stretch.recording ? stretch.recording->launches() : 0;
+  return sum;
 }
 
 namespace {

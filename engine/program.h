@@ -60,12 +60,13 @@ class Program {
   void refresh() { fresh_ = false; }
 
   /// Where the device can, the second run is recorded (the first lets libraries load what they load when first used),
-  /// and the later ones replay the recording, which costs one launch: the same bits.
+  /// and the later ones replay the recording: the same bits for one launch, or for one launch between any two
+  /// collectives.
   void run();
   /// Whether runs are recorded; to be set before the first.
   void record_runs(bool record) { record_ = record; }
-  /// Kernels, copies and clears in the recording; 0 if there is none.
-  int64_t recorded_launches() const { return recording_ ? recording_->launches() : 0; }
+  /// Kernels, copies and clears in recordings; 0 if there are none.
+  int64_t recorded_launches() const;
   /// The same numbers, node by node, with times; the sink sees each node after it ran.
   void run_traced(const std::function<void(const TraceEntry&)>& sink);
 
@@ -77,6 +78,12 @@ class Program {
     int64_t retained_offset_bytes = 0;
     int64_t workspace_offset_bytes = 0;
     int64_t refresh_workspace_offset_bytes = 0;
+  };
+  /// Steps [first, end), all or none of which may be recorded. Without a recording they are launched one by one.
+  struct Stretch {
+    size_t first = 0, end = 0;
+    bool recordable = true;
+    std::unique_ptr<kernels::Recording> recording;
   };
   /// Where a value lies.
   struct Place {
@@ -92,7 +99,7 @@ class Program {
   Place& place(Value v) { return places_[static_cast<size_t>(v.node)][static_cast<size_t>(v.output)]; }
   void* address(Value v);
   void do_refresh();
-  void launch_steps();
+  void launch(const Stretch& stretch);
   void record();
 
   Device& device_;
@@ -103,9 +110,9 @@ class Program {
   std::vector<std::vector<Place>> places_;
   std::shared_ptr<Storage> arena_, retained_;
   MemoryReport memory_;
-  std::vector<int64_t> live_bytes_;                // of the arena, at each of steps_
-  std::unique_ptr<kernels::Recording> recording_;  // of steps_
-  bool allocated_ = false, fresh_ = false, ran_ = false, record_ = true;
+  std::vector<int64_t> live_bytes_;  // of the arena, at each of steps_
+  std::vector<Stretch> stretches_;   // all of steps_, in order
+  bool allocated_ = false, fresh_ = false, ran_ = false, record_ = true, recorded_ = false;
 };
 
 }  // namespace psanet

@@ -65,6 +65,18 @@ void batch_norm_update_running(CudaContext& ctx, int64_t channels, double total_
                                const float* variance, float* running_mean, float* running_variance,
                                const float* guard = nullptr);
 
+/// What a rank tells the others of its rows: message [1 + 2 C] = its rows, mean [C], rows * variance [C].
+void batch_norm_pack_moments(CpuContext& ctx, int64_t channels, double rows, const float* mean, const float* variance,
+                             double* message);
+void batch_norm_pack_moments(CudaContext& ctx, int64_t channels, double rows, const float* mean, const float* variance,
+                             double* message);
+/// mean [C] and biased variance [C] over the rows of all ranks, from messages [ranks, 1 + 2 C], merged in their order
+/// (Chan, Golub and LeVeque 1983).
+void batch_norm_merge_moments(CpuContext& ctx, int64_t channels, int ranks, const double* messages, float* mean,
+                              float* variance);
+void batch_norm_merge_moments(CudaContext& ctx, int64_t channels, int ranks, const double* messages, float* mean,
+                              float* variance);
+
 /// Weights of a convolution followed by a batch norm in evaluation mode:
 /// folded_w [OC, inner] = w * s, folded_bias [OC] = bias - mean * s, s = weight / sqrt(variance + eps); dims.rows =
 /// inner, dims.channels = OC. conv_bias [OC] may be null; else it is scaled and added.

@@ -55,7 +55,7 @@ template <class T>
 int64_t first_non_finite(CudaContext& ctx, int64_t elements, const T* x);
 
 /// Everything that was launched on a context between begin_recording() and end_recording(), to be launched again as one
-/// (a CUDA graph). Null where a backend has no such thing: its launches are its own recording.
+/// (a CUDA graph).
 class Recording {
  public:
   virtual ~Recording() = default;
@@ -63,8 +63,9 @@ class Recording {
   /// Kernels, copies and clears in it.
   virtual int64_t launches() const = 0;
 };
-void begin_recording(CpuContext& ctx);
-void begin_recording(CudaContext& ctx);
+/// False, and nothing is begun, where a backend has no such thing.
+bool begin_recording(CpuContext& ctx);
+bool begin_recording(CudaContext& ctx);
 /// Ends it after an error.
 void abandon_recording(CpuContext& ctx) noexcept;
 void abandon_recording(CudaContext& ctx) noexcept;

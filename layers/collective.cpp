@@ -1,25 +1,24 @@
 #include "layers/collective.h"
 
-#include <cstring>
 #include <utility>
 
 #include "engine/communicator.h"
 #include "engine/graph.h"
+#include "kernels/batch_norm.h"
+#include "kernels/memory.h"
 #include "layers/check.h"
 
 namespace psanet::layers {
 
 namespace {
 
-/// f(buffers), on processors: collectives on GPUs need NCCL, which this version does not call yet.
+/// f(context, buffers), which calls the communicator: between recordings, not in one.
 template <class F>
-Launch on_processor(Lowering& l, F f, int64_t workspace_bytes = 0) {
-  return l.prepare([&]<class Ctx>(Ctx&) -> Launch {
-    if constexpr (kHostMemory<Ctx>) {
-      return {[f](const Buffers& b) { f(b); }, workspace_bytes};
-    } else {
-      throw ConfigError(fmt::format("{}: several ranks run on processors only; give --device cpu", l.node().name));
-    }
+Launch collective(Lowering& l, F f, int64_t workspace_bytes = 0) {
+  return l.prepare([&](auto& ctx) -> Launch {
+    Launch launch{[&ctx, f](const Buffers& b) { f(ctx, b); }, workspace_bytes};
+    launch.recordable = false;
+    return launch;
   });
 }
 
@@ -29,28 +28,47 @@ int64_t elements(const Types& types) {
   return sum;
 }
 
+/// Parts one after the other into a bucket, and back.
+template <class Ctx>
+void pack(Ctx& ctx, const Types& types, const std::vector<void*>& parts, float* bucket) {
+  for (size_t i = 0; i < types.size(); ++i) {
+    kernels::copy_on_device(ctx, bucket, parts[i], types[i].bytes());
+    bucket += types[i].elements();
+  }
+}
+template <class Ctx>
+void unpack(Ctx& ctx, const Types& types, const float* bucket, const std::vector<void*>& parts) {
+  for (size_t i = 0; i < types.size(); ++i) {
+    kernels::copy_on_device(ctx, parts[i], bucket, types[i].bytes());
+    bucket += types[i].elements();
+  }
+}
+
 }  // namespace
 
 Launch AllReduce::lower(Lowering& l) const {
-  for (const Type& type : l.in()) {
-    require(type.dtype == DType::i64 || type.dtype == DType::f32, "sums of {}, want f32 or i64", to_string(type));
+  Communicator& ranks = l.communicator();
+  const Types types = l.in();
+  if (types.size() == 1 && types[0].dtype == DType::i64) {
+    const auto count = static_cast<size_t>(types[0].elements());
+    return collective(l, [=, &ranks, name = l.node().name](auto& ctx, const Buffers& b) {
+      kernels::copy_on_device(ctx, b.outputs[0], b.inputs[0], types[0].bytes());
+      ranks.all_reduce(name, std::span(b.template out<int64_t>(0), count));
+    });
   }
-  return on_processor(l, [&ranks = l.communicator(), name = l.node().name, types = l.in()](const Buffers& b) {
-    for (size_t i = 0; i < types.size(); ++i) {
-      std::memcpy(b.outputs[i], b.inputs[i], static_cast<size_t>(types[i].bytes()));
-      const auto count = static_cast<size_t>(types[i].elements());
-      if (types[i].dtype == DType::i64) {
-        ranks.all_reduce(name, std::span(b.out<int64_t>(i), count));
-      } else {
-        ranks.all_reduce(name, std::span(b.out(i), count));
-      }
-    }
-  });
+  for (const Type& type : types) require(type.dtype == DType::f32, "sums of {}, want f32", to_string(type));
+  const auto count = static_cast<size_t>(elements(types));
+  const auto sum = [=, &ranks, name = l.node().name](auto& ctx, const Buffers& b) {
+    auto* bucket = static_cast<float*>(b.workspace);
+    pack(ctx, types, b.inputs, bucket);
+    ranks.all_reduce(name, std::span(bucket, count));
+    unpack(ctx, types, bucket, b.outputs);
+  };
+  return collective(l, sum, static_cast<int64_t>(count * sizeof(float)));
 }
 
 void MergeMoments::fields(Fields& f) {
   f("rows", rows, "values behind each mean on this rank");
-  f("total_rows", total_rows, "over all ranks");
 }
 
 Types MergeMoments::infer(const Types& in) const {
@@ -60,40 +78,18 @@ Types MergeMoments::infer(const Types& in) const {
 }
 
 Launch MergeMoments::lower(Lowering& l) const {
-  const auto channels = static_cast<size_t>(l.in(0)[0]), message = 2 * channels + 1;
   Communicator& ranks = l.communicator();
-  const auto world = static_cast<size_t>(ranks.world());
-  const auto own_rows = static_cast<double>(rows), all_rows = static_cast<double>(total_rows);
-  const auto merge = [=, &ranks, name = l.node().name](const Buffers& b) {
+  const int64_t channels = l.in(0)[0];
+  const auto message = static_cast<size_t>(1 + 2 * channels), world = static_cast<size_t>(ranks.world());
+  const auto own_rows = static_cast<double>(rows);
+  const auto merge = [=, &ranks, name = l.node().name](auto& ctx, const Buffers& b) {
     auto* mine = static_cast<double*>(b.workspace);
     double* all = mine + message;
-    mine[0] = own_rows;
-    for (size_t c = 0; c < channels; ++c) {
-      mine[1 + c] = static_cast<double>(b.in(0)[c]);
-      mine[1 + channels + c] = static_cast<double>(b.in(1)[c]) * own_rows;
-    }
+    kernels::batch_norm_pack_moments(ctx, channels, own_rows, b.in(0), b.in(1), mine);
     ranks.all_gather(name, {mine, message}, {all, world * message});
-    double seen = 0;
-    double *mean = mine + 1, *squares = mean + channels;
-    for (size_t r = 0; r < world; ++r) {
-      const double *of = all + r * message, count = of[0];
-      const double total = seen + count, share = total > 0 ? count / total : 0;
-      for (size_t c = 0; c < channels; ++c) {
-        const double m = r == 0 ? 0 : mean[c], s = r == 0 ? 0 : squares[c], distance = of[1 + c] - m;
-        mean[c] = m + distance * share;
-        squares[c] = s + of[1 + channels + c] + distance * distance * seen * share;
-      }
-      seen = total;
-    }
-    if (seen != all_rows) {
-      throw std::logic_error(fmt::format("{}: the ranks have {} rows together, expected {}", name, seen, all_rows));
-    }
-    for (size_t c = 0; c < channels; ++c) {
-      b.out(0)[c] = static_cast<float>(mean[c]);
-      b.out(1)[c] = static_cast<float>(squares[c] / seen);
-    }
+    kernels::batch_norm_merge_moments(ctx, channels, ranks.world(), all, b.out(0), b.out(1));
   };
-  return on_processor(l, merge, static_cast<int64_t>((world + 1) * message * sizeof(double)));
+  return collective(l, merge, static_cast<int64_t>((world + 1) * message * sizeof(double)));
 }
 
 Types StartBucket::infer(const Types& in) const {
@@ -102,14 +98,12 @@ Types StartBucket::infer(const Types& in) const {
 }
 
 Launch StartBucket::lower(Lowering& l) const {
-  return on_processor(l, [&ranks = l.communicator(), name = l.node().name, types = l.in()](const Buffers& b) {
-    float* to = b.out(0);
-    for (size_t i = 0; i < types.size(); ++i) {
-      std::memcpy(to, b.inputs[i], static_cast<size_t>(types[i].bytes()));
-      to += types[i].elements();
-    }
-    ranks.start_all_reduce(name, {b.out(0), to});
-  });
+  const auto count = static_cast<size_t>(elements(l.in()));
+  return collective(l,
+                    [=, &ranks = l.communicator(), name = l.node().name, types = l.in()](auto& ctx, const Buffers& b) {
+                      pack(ctx, types, b.inputs, b.out(0));
+                      ranks.start_all_reduce(name, {b.out(0), count});
+                    });
 }
 
 Types WaitBucket::infer(const Types& in) const {
@@ -120,13 +114,9 @@ Types WaitBucket::infer(const Types& in) const {
 }
 
 Launch WaitBucket::lower(Lowering& l) const {
-  return on_processor(l, [&ranks = l.communicator(), parts = types](const Buffers& b) {
+  return collective(l, [&ranks = l.communicator(), parts = types](auto& ctx, const Buffers& b) {
     ranks.wait();
-    const float* from = b.in(0);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      std::memcpy(b.outputs[i], from, static_cast<size_t>(parts[i].bytes()));
-      from += parts[i].elements();
-    }
+    unpack(ctx, parts, b.in(0), b.outputs);
   });
 }
 

@@ -7,7 +7,7 @@
 
 namespace psanet::layers {
 
-/// Each output is the sum over all ranks of its input (f32, or all i64). Waits for it.
+/// Each output is the sum over all ranks of its input: f32, any number of them in one message, or one i64.
 struct AllReduce {
   static constexpr const char* kName = "all_reduce";
   void fields(Fields&) {}
@@ -19,7 +19,7 @@ struct AllReduce {
 /// LeVeque's merging of (count, mean, sum of squares) in double, in the order of ranks. Inputs mean, variance [C].
 struct MergeMoments {
   static constexpr const char* kName = "merge_moments";
-  int64_t rows = 0, total_rows = 0;
+  int64_t rows = 0;
   void fields(Fields& f);
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;

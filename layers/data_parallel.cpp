@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/rewrite.h"
+#include "layers/arithmetic.h"
 #include "layers/batch_norm.h"
 #include "layers/check.h"
 #include "layers/collective.h"
@@ -50,8 +51,13 @@ std::vector<Values> buckets_of(const Graph& graph, int64_t bucket_bytes) {
 
 class Pass {
  public:
-  Pass(const Graph& graph, const BatchPart& part, int64_t bucket_bytes)
-      : from_(graph), part_(part), buckets_(buckets_of(graph, bucket_bytes)), started_(buckets_.size()) {
+  Pass(const Graph& graph, const BatchPart& part, int world, const DataParallelOptions& options)
+      : from_(graph),
+        part_(part),
+        world_(world),
+        mean_of_ranks_(options.mean_of_ranks),
+        buckets_(buckets_of(graph, options.bucket_bytes)),
+        started_(buckets_.size()) {
     for (size_t b = 0; b < buckets_.size(); ++b) complete_at_[buckets_[b].back().node].push_back(b);
   }
 
@@ -74,6 +80,11 @@ class Pass {
   }
 
  private:
+  /// The division of a loss's sum by its valid pixels.
+  bool is_loss(const Node& node) const {
+    return node.as<DivideOrZero>() && from_.node(node.inputs[0]).as<ResizeCrossEntropy>();
+  }
+
   int64_t total(int64_t rows) const { return rows / part_.count * part_.total; }
 
   Values replaced(Rewriter& r, const Node& node) {
@@ -85,7 +96,7 @@ class Pass {
     }
     if (node.as<BatchNormStatistics>()) {
       const int64_t own = rows(r.to.type(in[0]));
-      return r.to.apply(node.name + ".all_ranks", MergeMoments{own, total(own)}, r.to.copy(node, in));
+      return r.to.apply(node.name + ".all_ranks", MergeMoments{own}, r.to.copy(node, in));
     }
     if (const auto* update = node.as<BatchNormUpdateRunning>()) {
       BatchNormUpdateRunning op = *update;
@@ -102,10 +113,13 @@ class Pass {
     }
     if (node.as<ResizeCrossEntropy>()) {
       const Values own = r.to.copy(node, in);
+      if (mean_of_ranks_) {  // every division by the valid pixels, both ways, is one by `world` times as many
+        return {own[0], r.to.add(node.name + ".valid", Scale{static_cast<double>(world_)}, {own[1]}), own[2]};
+      }
       const Values all = r.to.apply(node.name + ".all_reduce", AllReduce{}, {own[0], own[1]});
       return {all[0], all[1], own[2]};
     }
-    if (node.as<ConfusionCounts>()) {
+    if (mean_of_ranks_ && is_loss(node)) {  // this rank's share of the mean
       return r.to.apply(node.name + ".all_reduce", AllReduce{}, r.to.copy(node, in));
     }
     if (const auto* sgd = node.as<Sgd>()) {
@@ -140,6 +154,8 @@ class Pass {
 
   const Graph& from_;
   const BatchPart part_;
+  const int world_;
+  const bool mean_of_ranks_;
   const std::vector<Values> buckets_;               // of the old graph's values
   std::map<int, std::vector<size_t>> complete_at_;  // old node -> the buckets that it completes
   std::vector<Value> started_;                      // of the new graph
@@ -149,11 +165,17 @@ class Pass {
 
 }  // namespace
 
-Graph data_parallel(const Graph& graph, const BatchPart& part, int64_t bucket_bytes) {
+BatchPart BatchPart::of_rank(int64_t batch, int rank, int world) {
+  require(batch >= world, "batch: found {}, want at least one image for each of the {} ranks", batch, world);
+  const int64_t each = batch / world, more = batch % world;
+  return {rank * each + std::min<int64_t>(rank, more), each + (rank < more ? 1 : 0), batch};
+}
+
+Graph data_parallel(const Graph& graph, const BatchPart& part, int world, const DataParallelOptions& options) {
   require(part.count > 0 && part.first >= 0 && part.first + part.count <= part.total,
           "a rank works on {} samples from {} on, of {}", part.count, part.first, part.total);
   if (part.count == part.total) return graph;
-  return Pass(graph, part, bucket_bytes).run();
+  return Pass(graph, part, world, options).run();
 }
 
 }  // namespace psanet::layers

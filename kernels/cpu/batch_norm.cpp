@@ -239,6 +239,32 @@ void batch_norm_update_running(CpuContext&, int64_t channels, double total_rows,
   }
 }
 
+void batch_norm_pack_moments(CpuContext&, int64_t channels, double rows, const float* mean, const float* variance,
+                             double* message) {
+  message[0] = rows;
+  for (int64_t c = 0; c < channels; ++c) {
+    message[1 + c] = static_cast<double>(mean[c]);
+    message[1 + channels + c] = static_cast<double>(variance[c]) * rows;
+  }
+}
+
+void batch_norm_merge_moments(CpuContext&, int64_t channels, int ranks, const double* messages, float* mean,
+                              float* variance) {
+  const int64_t stride = 1 + 2 * channels;
+  for (int64_t c = 0; c < channels; ++c) {
+    double rows = messages[0], center = messages[1 + c], squares = messages[1 + channels + c];
+    for (int r = 1; r < ranks; ++r) {
+      const double* more = messages + r * stride;
+      const double share = more[0] / (rows + more[0]), distance = more[1 + c] - center;
+      center += distance * share;
+      squares += more[1 + channels + c] + distance * distance * (rows * share);
+      rows += more[0];
+    }
+    mean[c] = static_cast<float>(center);
+    variance[c] = static_cast<float>(squares / rows);
+  }
+}
+
 void fold_batch_norm(CpuContext& ctx, const BatchNormDims& dims, const float* w, const float* conv_bias,
                      const float* mean, const float* variance, const float* weight, const float* bias, float* folded_w,
                      float* folded_bias) {

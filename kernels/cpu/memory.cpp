@@ -116,7 +116,9 @@ std::unique_ptr<Readback> make_readback(CpuContext&, const void* from, int64_t b
 }
 
 // Launching on the CPU is running: there is nothing to record.
-void begin_recording(CpuContext&) {}
+bool begin_recording(CpuContext&) {
+  return false;
+}
 void abandon_recording(CpuContext&) noexcept {}
 std::unique_ptr<Recording> end_recording(CpuContext&) {
   return nullptr;

@@ -115,6 +115,33 @@ __global__ void update_running_kernel(int64_t channels, float unbiased, float mo
   running_variance[c] = (1.0f - momentum) * running_variance[c] + momentum * (variance[c] * unbiased);
 }
 
+__global__ void pack_moments_kernel(int64_t channels, double rows, const float* mean, const float* variance,
+                                    double* message) {
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  if (c == 0) message[0] = rows;
+  message[1 + c] = mean[c];
+  message[1 + channels + c] = static_cast<double>(variance[c]) * rows;
+}
+
+/// A thread for a channel.
+__global__ void merge_moments_kernel(int64_t channels, int ranks, const double* messages, float* mean,
+                                     float* variance) {
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (c >= channels) return;
+  const int64_t stride = 1 + 2 * channels;
+  double rows = messages[0], center = messages[1 + c], squares = messages[1 + channels + c];
+  for (int r = 1; r < ranks; ++r) {
+    const double* more = messages + r * stride;
+    const double share = more[0] / (rows + more[0]), distance = more[1 + c] - center;
+    center += distance * share;
+    squares += more[1 + channels + c] + distance * distance * (rows * share);
+    rows += more[0];
+  }
+  mean[c] = static_cast<float>(center);
+  variance[c] = static_cast<float>(squares / rows);
+}
+
 /// A block for an output channel.
 __global__ void fold_kernel(int64_t inner, float epsilon, const float* w, const float* conv_bias, const float* mean,
                             const float* variance, const float* weight, const float* bias, float* folded_w,
@@ -172,6 +199,20 @@ void batch_norm_update_running(CudaContext& ctx, int64_t channels, double total_
   const float unbiased = total_rows > 1 ? static_cast<float>(total_rows / (total_rows - 1)) : 1.0f;
   launch(ctx, update_running_kernel, {dim3(static_cast<unsigned>(ceil_div(channels, 128))), dim3(128)}, channels,
          unbiased, momentum, mean, variance, running_mean, running_variance, guard);
+}
+
+void batch_norm_pack_moments(CudaContext& ctx, int64_t channels, double rows, const float* mean, const float* variance,
+                             double* message) {
+  using namespace cuda;
+  launch(ctx, pack_moments_kernel, {dim3(static_cast<unsigned>(ceil_div(channels, 128))), dim3(128)}, channels, rows,
+         mean, variance, message);
+}
+
+void batch_norm_merge_moments(CudaContext& ctx, int64_t channels, int ranks, const double* messages, float* mean,
+                              float* variance) {
+  using namespace cuda;
+  launch(ctx, merge_moments_kernel, {dim3(static_cast<unsigned>(ceil_div(channels, 128))), dim3(128)}, channels, ranks,
+         messages, mean, variance);
 }
 
 void fold_batch_norm(CudaContext& ctx, const BatchNormDims& dims, const float* w, const float* conv_bias,

@@ -73,8 +73,9 @@ class GraphRecording final : public Recording {
 }  // namespace
 }  // namespace cuda
 
-void begin_recording(CudaContext& ctx) {
+bool begin_recording(CudaContext& ctx) {
   PSANET_CUDA_CHECK(cudaStreamBeginCapture(ctx.runtime->stream, cudaStreamCaptureModeThreadLocal));
+  return true;
 }
 
 void abandon_recording(CudaContext& ctx) noexcept {

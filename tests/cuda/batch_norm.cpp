@@ -305,6 +305,52 @@ TEST_CASE("batch norm: running statistics stay where the guard is not finite") {
   }
 }
 
+TEST_CASE("batch norm: moments of several ranks are merged into those of all rows") {
+  for (const int64_t channels : {1, 5, 128, 131}) {
+    // Ranks of different sizes, one with a single row, a mean far from zero.
+    const std::vector<int64_t> rows = {7, 1, 12, 3};
+    const int64_t stride = 1 + 2 * channels, total = 23;
+    Values x = random_values(total * channels, 41);
+    for (float& v : x) v += 300;
+    Values wanted_mean(static_cast<size_t>(channels)), wanted_variance(static_cast<size_t>(channels));
+    kernels::batch_norm_statistics(cpu(), {total, channels}, x.data(), wanted_mean.data(), wanted_variance.data());
+
+    std::vector<double> messages;
+    std::vector<Values> means, variances;
+    for (int64_t first = 0, r = 0; r < 4; first += rows[static_cast<size_t>(r++)]) {
+      const int64_t own = rows[static_cast<size_t>(r)];
+      Values mean(static_cast<size_t>(channels)), variance(static_cast<size_t>(channels));
+      kernels::batch_norm_statistics(cpu(), {own, channels}, x.data() + first * channels, mean.data(), variance.data());
+      std::vector<double> message(static_cast<size_t>(stride));
+      kernels::batch_norm_pack_moments(cpu(), channels, static_cast<double>(own), mean.data(), variance.data(),
+                                       message.data());
+      const Array<float> m(mean), v(variance);
+      const Array<double> on_device(stride);
+      for_each_schedule([&] {
+        on_device.poison();
+        kernels::batch_norm_pack_moments(cuda(), channels, static_cast<double>(own), m.data(), v.data(),
+                                         on_device.data());
+        CHECK(on_device.get() == message);
+      });
+      messages.insert(messages.end(), message.begin(), message.end());
+    }
+    Values mean(static_cast<size_t>(channels)), variance(static_cast<size_t>(channels));
+    kernels::batch_norm_merge_moments(cpu(), channels, 4, messages.data(), mean.data(), variance.data());
+    check_close(mean, wanted_mean, 1e-6, "merged mean");
+    check_close(variance, wanted_variance, 1e-4, "merged variance");  // means of about 300 are rounded to 3e-5
+
+    const Array<double> from(messages);
+    const Array<float> m(channels), v(channels);
+    for_each_schedule([&] {
+      m.poison();
+      v.poison();
+      kernels::batch_norm_merge_moments(cuda(), channels, 4, from.data(), m.data(), v.data());
+      check_close(m.get(), mean, 1e-7, "merged mean on the device");
+      check_close(v.get(), variance, 1e-6, "merged variance on the device");
+    });
+  }
+}
+
 TEST_CASE("batch norm: folded into a convolution") {
   for (const BatchNormDims& dims : {BatchNormDims{1, 1}, BatchNormDims{27, 5}, BatchNormDims{576, 3}}) {
     for (bool with_bias : {false, true}) {

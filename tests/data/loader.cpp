@@ -98,9 +98,12 @@ TEST_CASE("ranks together see the batch of one rank") {
   Fixture f(8);
   f.config.batch = 4;
   const auto whole = run(f, f.config, 4);
-  f.config.world = 2;
   std::vector<std::vector<Copy>> parts;
-  for (f.config.rank = 0; f.config.rank < 2; ++f.config.rank) parts.push_back(run(f, f.config, 4));
+  f.config.count = 3;  // the ranks' parts may differ in size
+  parts.push_back(run(f, f.config, 4));
+  f.config.first = 3;
+  f.config.count = 1;
+  parts.push_back(run(f, f.config, 4));
   for (std::size_t i = 0; i < 4; ++i) {
     auto joined = parts[0][i].images;
     joined.insert(joined.end(), parts[1][i].images.begin(), parts[1][i].images.end());
@@ -166,8 +169,8 @@ TEST_CASE("impossible loader settings and too few samples are refused") {
     Loader loader(made_up_dataset(4), f.samples, config);
   };
   contains(message_of<DataError>([&] { with([](auto& c) { c.batch = 4; }); }), "3 samples");
-  CHECK_THROWS_AS(with([](auto& c) { c.world = 2, c.batch = 3; }), std::invalid_argument);
-  CHECK_THROWS_AS(with([](auto& c) { c.rank = 1; }), std::invalid_argument);
+  CHECK_THROWS_AS(with([](auto& c) { c.batch = 2, c.first = 1, c.count = 2; }), std::invalid_argument);
+  CHECK_THROWS_AS(with([](auto& c) { c.batch = 2, c.first = 2; }), std::invalid_argument);
   CHECK_THROWS_AS(with([](auto& c) { c.workers = -1; }), std::invalid_argument);
   CHECK_THROWS_AS(with([](auto& c) { c.augment.crop_h = 0; }), std::invalid_argument);
   f.samples[1].label.clear();

@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/error.h"
 #include "engine/program.h"
 #include "engine/random.h"
 #include "layers/data_parallel.h"
@@ -75,7 +76,7 @@ Tensors parameters_of(const Parameters& parameters) {
 }
 
 /// Losses, gradients, statistics and the confusion counts of the first batch.
-Tensors first_batch(const layers::BatchPart& part, std::shared_ptr<Communicator> ranks, int64_t bucket_bytes) {
+Tensors first_batch(const layers::BatchPart& part, std::shared_ptr<HostCommunicator> ranks, int64_t bucket_bytes) {
   Device device = Device::cpu(1);
   if (ranks) device.join(std::move(ranks));
   Parameters parameters(device);
@@ -87,13 +88,16 @@ Tensors first_batch(const layers::BatchPart& part, std::shared_ptr<Communicator>
       graph.output("variance." + node.name, {static_cast<int>(id), 1});
     }
   }
-  Program program(device, layers::data_parallel(graph, part, bucket_bytes), parameters, 1);
+  Program program(device, layers::data_parallel(graph, part, device.communicator().world(), {bucket_bytes}), parameters,
+                  1);
   set_inputs(program, part, 0);
   program.run();
   Tensors result;
   for (const auto& [name, v] : program.graph().outputs()) {
     if (program.graph().type(v).dtype == DType::i64) {
-      for (int64_t x : program.output(name).get<int64_t>()) result[name].push_back(static_cast<float>(x));
+      std::vector<int64_t> counts = program.output(name).get<int64_t>();
+      device.communicator().all_reduce(name, counts);
+      for (int64_t x : counts) result[name].push_back(static_cast<float>(x));
     } else {
       result[name] = program.output(name).get<float>();
     }
@@ -102,12 +106,13 @@ Tensors first_batch(const layers::BatchPart& part, std::shared_ptr<Communicator>
 }
 
 /// Parameters, momentum and running statistics after ten steps, and the losses.
-Tensors ten_steps(const layers::BatchPart& part, std::shared_ptr<Communicator> ranks) {
+Tensors ten_steps(const layers::BatchPart& part, std::shared_ptr<HostCommunicator> ranks) {
   Device device = Device::cpu(1);
   if (ranks) device.join(std::move(ranks));
   Parameters parameters(device);
   Program program(device,
-                  layers::data_parallel(models::training_step(network(part.count), options_of(true)), part, 500),
+                  layers::data_parallel(models::training_step(network(part.count), options_of(true)), part,
+                                        device.communicator().world(), {500}),
                   parameters, 1);
   std::vector<float> losses;
   for (int64_t step = 0; step < 10; ++step) {
@@ -123,13 +128,15 @@ Tensors ten_steps(const layers::BatchPart& part, std::shared_ptr<Communicator> r
 }
 
 /// Two updates from two batches each.
-Tensors accumulated(const layers::BatchPart& part, std::shared_ptr<Communicator> ranks) {
+Tensors accumulated(const layers::BatchPart& part, std::shared_ptr<HostCommunicator> ranks) {
   Device device = Device::cpu(1);
   if (ranks) device.join(std::move(ranks));
+  const int world = device.communicator().world();
   Parameters parameters(device);
   const Graph step_graph = models::training_step(network(part.count), options_of(true, true));
-  Program step(device, layers::data_parallel(step_graph, part), parameters, 1);
-  Program update(device, layers::data_parallel(models::accumulated_update(step_graph, options_of(true, true)), part),
+  Program step(device, layers::data_parallel(step_graph, part, world), parameters, 1);
+  Program update(device,
+                 layers::data_parallel(models::accumulated_update(step_graph, options_of(true, true)), part, world),
                  parameters, 1);
   for (int64_t i = 0; i < 4; ++i) {
     set_inputs(step, part, i);
@@ -149,9 +156,9 @@ Tensors accumulated(const layers::BatchPart& part, std::shared_ptr<Communicator>
 
 std::vector<Tensors> of_ranks(
     const std::vector<int64_t>& counts,
-    const std::function<Tensors(const layers::BatchPart&, std::shared_ptr<Communicator>)>& f) {
+    const std::function<Tensors(const layers::BatchPart&, std::shared_ptr<HostCommunicator>)>& f) {
   std::vector<Tensors> results(counts.size());
-  on_ranks(static_cast<int>(counts.size()), [&](const std::shared_ptr<Communicator>& c) {
+  on_ranks(static_cast<int>(counts.size()), [&](const std::shared_ptr<HostCommunicator>& c) {
     layers::BatchPart part{0, counts[static_cast<size_t>(c->rank())], kBatch};
     for (int r = 0; r < c->rank(); ++r) part.first += counts[static_cast<size_t>(r)];
     results[static_cast<size_t>(c->rank())] = f(part, c);
@@ -191,7 +198,7 @@ TEST_CASE("equality: losses and gradients and statistics of N ranks are those of
   const Tensors one = first_batch({0, kBatch, kBatch}, nullptr, 1 << 20);
   for (const auto& counts : kSplits) {
     for (const int64_t bucket_bytes : {int64_t{1}, int64_t{1000}, int64_t{1} << 20}) {
-      const auto all = of_ranks(counts, [&](const layers::BatchPart& part, std::shared_ptr<Communicator> c) {
+      const auto all = of_ranks(counts, [&](const layers::BatchPart& part, std::shared_ptr<HostCommunicator> c) {
         return first_batch(part, std::move(c), bucket_bytes);
       });
       std::string where;
@@ -228,10 +235,88 @@ TEST_CASE("equality: accumulated updates of N ranks are those of one") {
   CHECK(all[1] == all[0]);
 }
 
+/// No batch norm and no dropout: what a rank computes does not depend on the others' samples.
+Graph separable_network(int64_t batch) {
+  Graph g;
+  const layers::Building building{g, layers::Mode::train, "cls"};
+  const Value image = g.input("image", f32({batch, kSide, kSide, 3}));
+  const nlohmann::json conv = {{"out_channels", kClasses}, {"kernel", 3}, {"padding", 1}, {"bias", true}};
+  const Value logits = add_word(building, "conv2d", conv, {image});
+  g.output("logits", logits);
+  g.output("aux", add_word(layers::Building{g, layers::Mode::train, "aux"}, "conv2d", conv, {image}));
+  return g;
+}
+
+/// Losses and gradients of a part, for one of several ranks whose means are averaged or for the part alone.
+Tensors means_of_ranks(const layers::BatchPart& part, std::shared_ptr<HostCommunicator> ranks) {
+  Device device = Device::cpu(1);
+  models::TrainingOptions options;
+  options.update = false;
+  Graph step = models::training_step(separable_network(part.count), options);
+  if (ranks) {
+    step = layers::data_parallel(step, part, ranks->world(), {1000, true});
+    device.join(std::move(ranks));
+  }
+  Parameters parameters(device);
+  Program program(device, step, parameters, 1);
+  Tensor image = program.input("image"), label = program.input("label");
+  std::vector<float> pixels = image.get<float>();
+  std::vector<uint8_t> labels = label.get<uint8_t>();
+  const auto count = static_cast<size_t>(part.count), sample = pixels.size() / count, map = labels.size() / count;
+  for (size_t s = 0; s < count; ++s) {
+    const size_t number = static_cast<size_t>(part.first) + s;
+    for (size_t i = 0; i < sample; ++i) pixels[s * sample + i] = static_cast<float>(random_unit(number, i));
+    // The first sample has no valid pixel at all, the others have more and more.
+    for (size_t i = 0; i < map; ++i) labels[s * map + i] = i % 8 < number ? static_cast<uint8_t>(i % kClasses) : 255;
+  }
+  image.set(pixels);
+  label.set(labels);
+  program.run();
+  Tensors result;
+  for (const auto& [name, v] : program.graph().outputs()) result[name] = program.output(name).get<float>();
+  return result;
+}
+
+TEST_CASE("equality: the mean of each rank's mean is what the official code computes") {
+  if (skipped()) return;
+  for (const std::vector<int64_t>& counts : {std::vector<int64_t>{4, 4}, {1, 2, 5}}) {
+    const auto all = of_ranks(counts, means_of_ranks);
+    const auto world = static_cast<float>(counts.size());
+    Tensors want;
+    int64_t first = 0;
+    for (const int64_t count : counts) {
+      for (const auto& [name, values] : means_of_ranks({first, count, kBatch}, nullptr)) {
+        std::vector<float>& sum = want[name];
+        sum.resize(values.size());
+        for (size_t i = 0; i < values.size(); ++i) sum[i] += values[i] / world;
+      }
+      first += count;
+    }
+    std::string where;
+    const double error = worst(all[0], want, where);
+    INFO(counts.size() << " ranks: " << where);
+    CHECK(error < 1e-5);
+    for (const Tensors& other : all) CHECK(other == all[0]);
+  }
+}
+
+TEST_CASE("equality: parts of a batch are as equal as can be") {
+  int64_t first = 0;
+  for (int rank = 0; rank < 3; ++rank) {
+    const auto part = layers::BatchPart::of_rank(8, rank, 3);
+    CHECK(part.first == first);
+    CHECK(part.count == (rank < 2 ? 3 : 2));
+    CHECK(part.total == 8);
+    first += part.count;
+  }
+  CHECK(first == 8);
+  CHECK_THROWS_AS(layers::BatchPart::of_rank(2, 0, 3), ConfigError);
+}
+
 TEST_CASE("equality: buckets start before the backward pass ends and the part that is all changes nothing") {
   const Graph graph = models::training_step(network(2), options_of(true));
-  CHECK(layers::data_parallel(graph, {0, 2, 2}).nodes().size() == graph.nodes().size());
-  const Graph split = layers::data_parallel(graph, {0, 2, 4}, 1000);
+  CHECK(layers::data_parallel(graph, {0, 2, 2}, 1).nodes().size() == graph.nodes().size());
+  const Graph split = layers::data_parallel(graph, {0, 2, 4}, 2, {1000});
   int first_start = -1, first_wait = -1, last_gradient = -1, starts = 0, id = 0;
   for (const Node& node : split.nodes()) {
     const std::string op = node.op() ? node.op()->name() : "";

@@ -11,7 +11,7 @@
 namespace psanet::tests {
 
 /// body(communicator) on `world` threads; rethrows the first rank's exception, when all are done.
-inline void on_ranks(int world, const std::function<void(std::shared_ptr<Communicator>)>& body,
+inline void on_ranks(int world, const std::function<void(std::shared_ptr<HostCommunicator>)>& body,
                      std::chrono::milliseconds limit = std::chrono::seconds(30)) {
   const StoreServer server("127.0.0.1", 0, "test");
   std::vector<std::exception_ptr> errors(static_cast<size_t>(world));

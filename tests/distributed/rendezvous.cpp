@@ -75,7 +75,7 @@ TEST_CASE("communicator: sums, copies and barriers for 2 and 4 ranks with the sa
   }
   for (const int world : {2, 4}) {
     std::vector<std::vector<float>> results(static_cast<size_t>(world));
-    on_ranks(world, [&](const std::shared_ptr<Communicator>& c) {
+    on_ranks(world, [&](const std::shared_ptr<HostCommunicator>& c) {
       const auto rank = static_cast<size_t>(c->rank());
       std::vector<int64_t> count = {int64_t{1} << 40, c->rank()};
       c->all_reduce("count", count);
@@ -115,7 +115,7 @@ TEST_CASE("communicator: a rank that goes or that does not come is an error that
     std::string said, again;
     on_ranks(
         2,
-        [&](const std::shared_ptr<Communicator>& c) {
+        [&](const std::shared_ptr<HostCommunicator>& c) {
           c->set_step(12);
           if (c->rank() == 1) {
             if (comes_late) std::this_thread::sleep_for(milliseconds(1500));

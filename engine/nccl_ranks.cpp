@@ -1,0 +1,85 @@
+#include "engine/nccl_ranks.h"
+
+#include <deque>
+
+#ifdef PSANET_HAS_CUDA
+#include "kernels/nccl.h"
+#endif
+
+namespace psanet {
+
+#ifdef PSANET_HAS_CUDA
+
+namespace {
+
+class NcclRanks final : public Communicator {
+ public:
+  NcclRanks(int rank, int world, std::unique_ptr<kernels::NcclCommunicator> nccl)
+      : Communicator(rank, world), nccl_(std::move(nccl)) {}
+
+  void set_step(int64_t step) override { nccl_->set_step(step); }
+
+  void all_reduce(const std::string& name, std::span<float> values) override {
+    nccl_->join(nccl_->all_reduce(name, values.data(), static_cast<int64_t>(values.size())));
+  }
+  void all_reduce(const std::string& name, std::span<int64_t> values) override {
+    nccl_->join(nccl_->all_reduce(name, values.data(), static_cast<int64_t>(values.size())));
+  }
+  void all_gather(const std::string& name, std::span<const double> mine, std::span<double> all) override {
+    nccl_->join(nccl_->all_gather(name, mine.data(), all.data(), static_cast<int64_t>(mine.size())));
+  }
+
+  void start_all_reduce(const std::string& name, std::span<float> values) override {
+    started_.push_back(nccl_->all_reduce(name, values.data(), static_cast<int64_t>(values.size())));
+  }
+  void wait() override {
+    const int64_t oldest = started_.front();
+    started_.pop_front();
+    nccl_->join(oldest);
+  }
+  void settle() noexcept override {
+    try {
+      nccl_->wait();
+    } catch (const DeviceError&) {
+      // check() says it
+    }
+  }
+  /// Memory is given back behind everything that the compute stream has been given: from here on, sums too.
+  void drain() noexcept override {
+    started_.clear();
+    try {
+      nccl_->join_all();
+    } catch (const DeviceError&) {
+      // aborted: none is under way
+    }
+  }
+  void check() override { nccl_->check(); }
+
+ private:
+  std::unique_ptr<kernels::NcclCommunicator> nccl_;
+  std::deque<int64_t> started_;  // sums that nobody has waited for
+};
+
+}  // namespace
+
+#endif
+
+void join_devices(Device& device, std::shared_ptr<HostCommunicator> host, std::chrono::milliseconds limit) {
+  const std::shared_ptr<HostCommunicator> ranks = std::move(host);
+  device.visit([&]<class Ctx>(Ctx& ctx) {
+    if constexpr (kHostMemory<Ctx>) {
+      device.join(ranks);
+    } else {
+      kernels::NcclOptions options;
+      options.limit_s = std::chrono::duration<double>(limit).count();
+      kernels::NcclId id{};
+      if (ranks->rank() == 0) id = kernels::make_nccl_id(options);
+      ranks->broadcast("NCCL's id", std::as_writable_bytes(std::span(id)), 0);
+      device.join(std::make_shared<NcclRanks>(
+          ranks->rank(), ranks->world(),
+          kernels::make_nccl_communicator(ctx, id, ranks->rank(), ranks->world(), options)));
+    }
+  });
+}
+
+}  // namespace psanet
