@@ -107,10 +107,8 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   const auto finish = [](CLI::App& part) {
     part.footer(
         "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device, "
-        "memory "
-        "or another rank, 6 a file cannot be written, 7 the loss is not finite, 75 stopped by a signal with everything "
-        "saved "
-        "(go on with --resume).\n"
+        "memory or another rank, 6 a file cannot be written, 7 the loss is not finite, 8 NCCL hangs and cannot be "
+        "stopped, 75 stopped by a signal with everything saved (go on with --resume).\n"
         "Documentation: README.md and docs/.");
     part.get_formatter()->column_width(34);
   };

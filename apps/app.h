@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/device.h"
+#include "kernels/nccl.h"
 
 namespace psanet::apps {
 
@@ -21,6 +22,7 @@ enum ExitCode : int {
   kDevice = 5,
   kFiles = 6,
   kDiverged = 7,
+  kStuck = kernels::kNccl_stuck_exit_code,  // a watchdog ends the process: docs/nccl.md
   kStopped = 75
 };
 

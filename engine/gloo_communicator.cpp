@@ -66,6 +66,15 @@ class GlooCommunicator final : public HostCommunicator {
   }
   ~GlooCommunicator() override { stop_thread(); }
 
+  std::string gone(std::chrono::milliseconds limit) override {
+    try {
+      const int rank = store_->gone(limit);
+      return rank < 0 ? std::string() : fmt::format("rank {} is gone", rank);
+    } catch (const DeviceError&) {
+      return "the process that keeps the rendezvous (rank 0, or the launcher) is gone";
+    }
+  }
+
  private:
   void sum(Lane lane, std::span<float> values) override { sum_of(lane, values); }
   void sum(Lane lane, std::span<double> values) override { sum_of(lane, values); }
@@ -108,17 +117,7 @@ class GlooCommunicator final : public HostCommunicator {
     gloo::barrier(options);
   }
 
-  std::string why() override {
-    std::string found;
-    try {
-      const int gone = store_->gone(std::chrono::milliseconds(500));
-      if (gone >= 0) found = fmt::format("rank {} is gone", gone);
-    } catch (const DeviceError&) {
-      found = "the process that keeps the rendezvous (rank 0, or the launcher) is gone";
-    }
-    store_->leave();  // this rank ends because of another: it must not count as the first that went
-    return found;
-  }
+  void leave() noexcept override { store_->leave(); }
 
   std::shared_ptr<StoreClient> store_;
   std::chrono::milliseconds limit_;
@@ -132,7 +131,7 @@ bool has_gloo() {
 }
 
 std::shared_ptr<HostCommunicator> make_gloo_communicator(std::shared_ptr<StoreClient> store, int rank, int world,
-                                                     std::chrono::milliseconds limit) {
+                                                         std::chrono::milliseconds limit) {
   try {
     return std::make_shared<GlooCommunicator>(std::move(store), rank, world, limit);
   } catch (const gloo::Exception& e) {
@@ -147,7 +146,7 @@ bool has_gloo() {
 }
 
 std::shared_ptr<HostCommunicator> make_gloo_communicator(std::shared_ptr<StoreClient>, int, int,
-                                                     std::chrono::milliseconds) {
+                                                         std::chrono::milliseconds) {
   throw DeviceError("this program was built without Gloo (libgloo-dev), so it runs with one rank only");
 }
 

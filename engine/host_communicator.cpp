@@ -12,7 +12,8 @@ void HostCommunicator::checked(const std::string& what, const std::string& name,
   if (world() == 1) return body();
   const auto fail = [&](const std::string& found) {
     const bool first = !broken_.exchange(true);
-    const std::string more = first ? why() : std::string();
+    const std::string more = first ? gone(std::chrono::milliseconds(500)) : std::string();
+    if (first) leave();
     const std::string message = fmt::format("rank {} of {}, step {}: {} \"{}\": {}{}", rank(), world(), step_.load(),
                                             what, name, more.empty() ? "" : more + ": ", found);
     if (first && on_failure_) on_failure_(message);

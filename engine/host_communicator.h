@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -41,6 +42,9 @@ class HostCommunicator : public Communicator {
   void settle() noexcept override;
   void drain() noexcept override;
 
+  /// "rank 2 is gone", if one is known to be within `limit`, else nothing. From any thread.
+  virtual std::string gone(std::chrono::milliseconds /*limit*/) { return {}; }
+
  protected:
   using Communicator::Communicator;
 
@@ -52,8 +56,8 @@ class HostCommunicator : public Communicator {
   virtual void gather(std::span<const double> mine, std::span<double> all);
   virtual void copy_from(int /*root*/, std::span<std::byte>) {}
   virtual void meet() {}
-  /// More about a failure than the library says ("rank 2 is gone"), or nothing.
-  virtual std::string why() { return {}; }
+  /// This rank ends because of a failure: it must not count as the first that went.
+  virtual void leave() noexcept {}
   /// To be called by destructors of what derives, while sum() is still there.
   void stop_thread() noexcept;
 

@@ -72,6 +72,8 @@ void join_devices(Device& device, std::shared_ptr<HostCommunicator> host, std::c
     } else {
       kernels::NcclOptions options;
       options.limit_s = std::chrono::duration<double>(limit).count();
+      // NCCL does not always see that a process has ended; the host's connections do.
+      options.gone = [ranks] { return ranks->gone(std::chrono::milliseconds(0)); };
       kernels::NcclId id{};
       if (ranks->rank() == 0) id = kernels::make_nccl_id(options);
       ranks->broadcast("NCCL's id", std::as_writable_bytes(std::span(id)), 0);

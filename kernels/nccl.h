@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,9 @@ struct NcclOptions {
   double abort_limit_s = 10;
   /// How often the watchdog looks.
   double poll_s = 0.05;
+  /// Who of the other ranks is gone, in words, or nothing: asked every `gone_poll_s` while a collective takes longer.
+  std::function<std::string()> gone;
+  double gone_poll_s = 1;
 };
 
 /// Names a communicator: made by one rank, given to all ranks (through the rendezvous' store).

@@ -87,6 +87,7 @@ struct NcclCommunicator::Impl {
   std::string last;  // what the youngest collective is called
   bool failed = false, stopping = false;
   std::string error;
+  Clock::time_point asked_for_gone;  // of the watchdog
   std::thread watchdog;
 };
 

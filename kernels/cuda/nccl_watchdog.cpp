@@ -2,6 +2,8 @@
 // something is wrong, because the host waits for nothing and a hung kernel never reports itself.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "kernels/cuda/nccl_communicator.h"
 
 namespace psanet::kernels {
@@ -38,7 +40,7 @@ void NcclCommunicator::Impl::retire() {
 }
 
 std::string NcclCommunicator::Impl::look() {
-  std::string late;
+  std::string late, waiting;  // for which the time is over; what others are waited for in
   {
     const std::lock_guard lock(mutex);
     retire();
@@ -52,8 +54,17 @@ std::string NcclCommunicator::Impl::look() {
       const std::chrono::duration<double> age = oldest.running ? Clock::now() - oldest.since : Clock::duration(0);
       if (age.count() > options.limit_s) {
         late = fmt::format("{}: not finished within {} s", oldest.what, options.limit_s);
+      } else if (oldest.running && options.gone &&
+                 std::chrono::duration<double>(Clock::now() - std::max(oldest.since, asked_for_gone)).count() >
+                     options.gone_poll_s) {
+        waiting = oldest.what;
       }
     }
+  }
+  if (!waiting.empty()) {
+    asked_for_gone = Clock::now();
+    const std::string who = options.gone();
+    if (!who.empty()) return waiting + ": " + who;
   }
   const std::string reported = asynchronous_error();
   return reported.empty() ? late : reported;

@@ -1,5 +1,7 @@
 #include "tests/apps/tiny_run.h"
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -56,6 +58,25 @@ int64_t newest_of(const std::filesystem::path& run) {
     newest = iteration;
   }
   return newest;
+}
+
+double worst_difference(const std::filesystem::path& manifest_a, const std::filesystem::path& manifest_b) {
+  const models::Checkpoint a = models::read_checkpoint(manifest_a), b = models::read_checkpoint(manifest_b);
+  REQUIRE(a.tensors.tensors.size() == b.tensors.tensors.size());
+  double worst = 0;
+  for (const auto& [name, tensor] : a.tensors.tensors) {
+    const auto& other = b.tensors.at(name);
+    REQUIRE(tensor.bytes.size() == other.bytes.size());
+    const auto* x = reinterpret_cast<const float*>(tensor.bytes.data());
+    const auto* y = reinterpret_cast<const float*>(other.bytes.data());
+    double difference = 0, largest = 1e-6;
+    for (size_t i = 0; i < tensor.bytes.size() / sizeof(float); ++i) {
+      difference = std::max(difference, static_cast<double>(std::abs(x[i] - y[i])));
+      largest = std::max(largest, static_cast<double>(std::abs(x[i])));
+    }
+    worst = std::max(worst, difference / largest);
+  }
+  return worst;
 }
 
 bool same_tensors(const std::filesystem::path& manifest_a, const std::filesystem::path& manifest_b) {

@@ -26,6 +26,9 @@ class TinyRun {
 int64_t newest_of(const std::filesystem::path& run);
 
 /// Tensor by tensor, byte by byte.
+/// The largest difference of a value between two checkpoints with the same tensors, over the largest value of its
+/// tensor.
+double worst_difference(const std::filesystem::path& manifest_a, const std::filesystem::path& manifest_b);
 bool same_tensors(const std::filesystem::path& manifest_a, const std::filesystem::path& manifest_b);
 
 /// "<run>/checkpoints/000000012.json"

@@ -57,21 +57,7 @@ TEST_CASE("processes: two ranks train what one trains, and score and log the sam
 
   const models::Checkpoint one = models::read_checkpoint(manifest_of(tiny.folder("one"), 10)),
                            both = models::read_checkpoint(manifest_of(tiny.folder("two"), 10));
-  double worst = 0;
-  REQUIRE(one.tensors.tensors.size() == both.tensors.tensors.size());
-  for (const auto& [name, tensor] : one.tensors.tensors) {
-    const auto& other = both.tensors.at(name);
-    REQUIRE(tensor.bytes.size() == other.bytes.size());
-    const auto* a = reinterpret_cast<const float*>(tensor.bytes.data());
-    const auto* b = reinterpret_cast<const float*>(other.bytes.data());
-    double difference = 0, largest = 1e-6;
-    for (size_t i = 0; i < tensor.bytes.size() / sizeof(float); ++i) {
-      difference = std::max(difference, static_cast<double>(std::abs(a[i] - b[i])));
-      largest = std::max(largest, static_cast<double>(std::abs(a[i])));
-    }
-    worst = std::max(worst, difference / largest);
-  }
-  CHECK(worst < 1e-4);
+  CHECK(worst_difference(manifest_of(tiny.folder("one"), 10), manifest_of(tiny.folder("two"), 10)) < 1e-4);
   REQUIRE(one.metrics.count("allAcc_val") == 1);
   CHECK(both.metrics.at("allAcc_val") == Approx(one.metrics.at("allAcc_val")).margin(0.02));
 }

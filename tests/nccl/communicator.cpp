@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -212,6 +213,23 @@ TEST_CASE("a hung collective is aborted when its time is over and the host gets 
   CHECK(line_of([&] { rank->check(); }) == wanted);
   CHECK(aborts() == 1);
   CHECK(stub_calls("destroy") == 0);
+}
+
+TEST_CASE("a collective that waits for a rank that is gone ends before its time is over") {
+  auto options = with_stub("all_reduce 2: hang");
+  options.limit_s = 3600;
+  options.gone_poll_s = 0.02;
+  std::atomic<int> asked = 0;
+  options.gone = [&] { return ++asked < 3 ? std::string() : std::string("rank 7 is gone"); };
+  const OneRank rank(options);
+  double x = 1;
+  rank->join(rank->all_reduce("bucket 0", &x, 1));
+  cudaStreamSynchronize(rank.compute);
+  CHECK(asked == 0);  // nobody is asked while all goes well
+  rank->join(rank->all_reduce("bucket 1", &x, 1));
+  cudaStreamSynchronize(rank.compute);
+  CHECK(line_of([&] { rank->check(); }) == "NCCL: rank 0 of 1, step 3: all_reduce \"bucket 1\": rank 7 is gone");
+  CHECK(asked == 3);
 }
 
 TEST_CASE("an exception that leaves does not wait for what hangs") {

@@ -1,6 +1,9 @@
-// A library with NCCL's symbols, for one rank without a GPU: collectives of one rank are copies, and what is scripted
-// goes wrong. Like NCCL's communicators that do not block, its calls are "in progress" for a while.
+// A library with NCCL's symbols, for ranks without GPUs: they talk through shared memory (collectives of one rank are
+// copies), and what is scripted goes wrong. Like NCCL's communicators that do not block, its calls are "in progress"
+// for a while.
 #include "tests/nccl/nccl_stub.h"
+
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -10,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <regex>
 #include <stdexcept>
 #include <string>
@@ -17,15 +21,17 @@
 #include <vector>
 
 #include "kernels/cuda/nccl_library.h"
+#include "tests/nccl/rank_exchange.h"
 
 namespace psanet::kernels::cuda::nccl {
 
 struct Communicator {
   std::mutex mutex;
   std::condition_variable changed;
-  bool aborted = false;
-  int questions_until_done = 2;  // how often it says "in progress"
-  int done = 0;                  // collectives
+  std::atomic<bool> aborted = false;
+  std::unique_ptr<tests::RankExchange> exchange;  // null: one rank
+  int questions_until_done = 2;                   // how often it says "in progress"
+  int done = 0;                                   // collectives
   bool never_made = false;
 };
 
@@ -65,16 +71,45 @@ std::string called(const std::string& function) {
   return {};
 }
 
-Result collective(const char* function, const void* from, void* to, size_t bytes, Communicator* c,
+size_t bytes_of(DataType type) {
+  return type == int8 ? 1 : type == float32 ? 4 : 8;
+}
+
+/// What becomes of every rank's piece of a collective: take(offset, bytes, pieces).
+using Take = std::function<void(size_t offset, size_t bytes, const char* const* pieces)>;
+
+template <class T>
+Take add_to(void* to, int world) {
+  return [=](size_t offset, size_t bytes, const char* const* pieces) {
+    for (size_t at = 0; at < bytes; at += sizeof(T)) {
+      T sum{};
+      for (int r = 0; r < world; ++r) {
+        T value;
+        std::memcpy(&value, pieces[r] + at, sizeof value);
+        sum = r == 0 ? value : sum + value;
+      }
+      std::memcpy(static_cast<char*>(to) + offset + at, &sum, sizeof sum);
+    }
+  };
+}
+
+Result collective(const char* function, const void* from, void* to, size_t bytes, Communicator* c, const Take& take,
                   CUstream_st* stream) {
   const std::string wrong = called(function);
   if (wrong == "error") return system_error;
   if (wrong == "stuck") hang();
   stub().enqueue.load()(stream, [=] {
-    std::unique_lock lock(c->mutex);
-    if (wrong == "hang") c->changed.wait(lock, [&] { return c->aborted; });
+    if (wrong == "hang") {
+      std::unique_lock lock(c->mutex);
+      c->changed.wait(lock, [&] { return c->aborted.load(); });
+    }
     if (c->aborted) return;
-    if (from != to) std::memcpy(to, from, bytes);
+    if (c->exchange) {
+      if (!c->exchange->exchange(from, bytes, take, [&] { return c->aborted.load(); })) return;
+    } else if (from != to) {
+      std::memcpy(to, from, bytes);
+    }
+    const std::lock_guard lock(c->mutex);
     ++c->done;
   });
   const std::lock_guard lock(c->mutex);
@@ -82,8 +117,19 @@ Result collective(const char* function, const void* from, void* to, size_t bytes
   return in_progress;
 }
 
-size_t bytes_of(DataType type) {
-  return type == int8 ? 1 : type == float32 ? 4 : 8;
+int ranks_of(const Communicator* c) {
+  return c->exchange ? c->exchange->world() : 1;
+}
+
+/// Letters for the first bytes of an id.
+std::string name_of(const UniqueId& id) {
+  std::string name = "psanet_nccl_stub_";
+  for (int i = 0; i < 12; ++i) {
+    const auto byte = static_cast<unsigned char>(id.internal[i]);
+    name += static_cast<char>('a' + byte / 16);
+    name += static_cast<char>('a' + byte % 16);
+  }
+  return name;
 }
 
 }  // namespace
@@ -145,17 +191,20 @@ const char* ncclGetLastError(Communicator*) {
 
 Result ncclGetUniqueId(UniqueId* id) {
   std::memset(id->internal, 7, sizeof id->internal);
+  std::random_device random;
+  for (int i = 0; i < 12; ++i) id->internal[i] = static_cast<char>(random());
   return success;
 }
 
 Result ncclCommInitRankConfig(Communicator** made, int world, UniqueId id, int rank, Config* config) {
   const std::string wrong = called("init");
-  const bool right = world == 1 && rank == 0 && id.internal[127] == 7 && config->magic == 0xcafebeef &&
+  const bool right = rank >= 0 && rank < world && id.internal[127] == 7 && config->magic == 0xcafebeef &&
                      config->blocking == 0 && config->size == sizeof(Config);
   if (wrong == "error" || !right) return system_error;
   const std::lock_guard lock(stub().mutex);
   *made = stub().communicators.emplace_back(std::make_unique<Communicator>()).get();
   (*made)->never_made = wrong == "hang";
+  if (world > 1) (*made)->exchange = std::make_unique<RankExchange>(name_of(id), rank, world);
   return in_progress;
 }
 
@@ -166,7 +215,8 @@ Result ncclCommGetAsyncError(Communicator* c, Result* state) {
     const std::lock_guard others(stub().mutex);
     error_after = stub().error_after;
   }
-  if (c->never_made || (c->questions_until_done > 0 && c->questions_until_done-- > 0)) {
+  const bool waits = c->exchange && !c->exchange->all_have_joined();
+  if (c->never_made || waits || (c->questions_until_done > 0 && c->questions_until_done-- > 0)) {
     *state = in_progress;
   } else {
     *state = error_after >= 0 && c->done >= error_after ? remote_error : success;
@@ -195,18 +245,31 @@ Result ncclCommAbort(Communicator* c) {
 
 Result ncclAllReduce(const void* from, void* to, size_t count, DataType type, RedOp operation, Communicator* c,
                      CUstream_st* stream) {
-  if (operation != sum) return system_error;
-  return collective("all_reduce", from, to, count * bytes_of(type), c, stream);
+  if (operation != sum || type == int8) return system_error;
+  const int world = ranks_of(c);
+  const Take take = type == float32   ? add_to<float>(to, world)
+                    : type == float64 ? add_to<double>(to, world)
+                                      : add_to<int64_t>(to, world);
+  return collective("all_reduce", from, to, count * bytes_of(type), c, take, stream);
 }
 
 Result ncclBroadcast(const void* from, void* to, size_t count, DataType type, int root, Communicator* c,
                      CUstream_st* stream) {
-  if (root != 0) return system_error;
-  return collective("broadcast", from, to, count * bytes_of(type), c, stream);
+  if (root < 0 || root >= ranks_of(c)) return system_error;
+  const Take take = [=](size_t offset, size_t bytes, const char* const* pieces) {
+    std::memcpy(static_cast<char*>(to) + offset, pieces[root], bytes);
+  };
+  return collective("broadcast", from, to, count * bytes_of(type), c, take, stream);
 }
 
 Result ncclAllGather(const void* from, void* to, size_t count, DataType type, Communicator* c, CUstream_st* stream) {
-  return collective("all_gather", from, to, count * bytes_of(type), c, stream);
+  const size_t each = count * bytes_of(type);
+  const Take take = [=, world = ranks_of(c)](size_t offset, size_t bytes, const char* const* pieces) {
+    for (int r = 0; r < world; ++r) {
+      std::memcpy(static_cast<char*>(to) + static_cast<size_t>(r) * each + offset, pieces[r], bytes);
+    }
+  };
+  return collective("all_gather", from, to, each, c, take, stream);
 }
 
 }  // extern "C"

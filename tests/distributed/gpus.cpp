@@ -1,0 +1,158 @@
+// Ranks on GPUs: emulated ones, with the stub in NCCL's place (tests/nccl). What is tested is all of this project's
+// code between psanet-train and NCCL's functions, in processes of their own.
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <regex>
+
+#include "engine/gloo_communicator.h"
+#include "tests/apps/tiny_run.h"
+#include "tests/support/catch.h"
+
+namespace psanet::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+constexpr const char* kProgram = "emulated_train";
+
+bool skipped() {
+  const bool there = fs::exists(fs::path(PSANET_BIN_DIR) / kProgram);
+  if (!has_gloo()) WARN("SKIPPED: built without Gloo");
+  if (!there) WARN("SKIPPED: built without CUDA, so without its emulation");
+  return !has_gloo() || !there;
+}
+
+/// A variable for the programs that are started meanwhile.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) { ::setenv(name, value.c_str(), 1); }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+std::vector<std::string> on_gpus(const TinyRun& tiny, const std::string& run, int ranks,
+                                 std::vector<std::string> settings, const std::string& limit_seconds = "20") {
+  settings.insert(settings.begin(),
+                  {"--device", "cuda", "--ranks", std::to_string(ranks), "--collective-limit", limit_seconds, "--set"});
+  return tiny.arguments(run, settings);
+}
+
+const std::vector<std::string> kTen = {"batch=4", "iterations=10", "val_split=val", "evaluation.every=10"};
+
+TEST_CASE("gpus: two and three ranks train what one trains") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  run_well(kProgram, on_gpus(tiny, "one", 1, kTen));
+  const Variable gpus("PSANET_EMULATED_GPUS", "3");
+  for (const int ranks : {2, 3}) {  // three: parts of two, one and one image
+    const std::string name = "ranks" + std::to_string(ranks);
+    const ProgramResult said = run_well(kProgram, on_gpus(tiny, name, ranks, kTen));
+    CHECK(said.err.empty());
+    CHECK(said.out.find("GFLOP") == said.out.rfind("GFLOP"));  // rank 0 alone prints
+    CHECK(worst_difference(manifest_of(tiny.folder("one"), 10), manifest_of(tiny.folder(name), 10)) < 1e-4);
+    run_well(kProgram, on_gpus(tiny, name + ".again", ranks, kTen));
+    CHECK(same_tensors(manifest_of(tiny.folder(name), 10), manifest_of(tiny.folder(name + ".again"), 10)));
+  }
+}
+
+TEST_CASE("gpus: accumulated updates and bf16 train what one trains") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  const TinyRun tiny;
+  for (const char* setting : {"accumulate=2", "precision=\"bf16\""}) {
+    std::vector<std::string> settings = kTen;
+    settings.push_back(setting);
+    const std::string name = std::string(setting).substr(0, 4);
+    run_well(kProgram, on_gpus(tiny, name + ".one", 1, settings));
+    run_well(kProgram, on_gpus(tiny, name + ".two", 2, settings));
+    INFO(setting);
+    const double worst =
+        worst_difference(manifest_of(tiny.folder(name + ".one"), 10), manifest_of(tiny.folder(name + ".two"), 10));
+    // bf16 rounds sums of gradients that differ in their last bits to neighbours 2^-8 apart.
+    CHECK(worst < (name == "prec" ? 2e-2 : 1e-4));
+  }
+}
+
+TEST_CASE("gpus: a run goes on where it was stopped to the bit") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  const TinyRun tiny;
+  run_well(kProgram, on_gpus(tiny, "whole", 2, kTen));
+  std::vector<std::string> first = on_gpus(tiny, "halves", 2, kTen), second = first;
+  first.insert(first.begin() + 1, {"--stop-after", "4"});
+  second.insert(second.begin() + 1, {"--resume", "auto"});
+  run_well(kProgram, first);
+  run_well(kProgram, second);
+  CHECK(same_tensors(manifest_of(tiny.folder("whole"), 10), manifest_of(tiny.folder("halves"), 10)));
+}
+
+std::vector<int> children_of(int process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
+  std::vector<int> children;
+  for (int child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+const std::vector<std::string> kEndless = {"iterations=10000000", "save_every=10000000"};
+
+TEST_CASE("gpus: a rank that is killed or stands still ends the others") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  const TinyRun tiny;
+  constexpr int kLimit_seconds = 4;
+  for (const int signal : {SIGKILL, SIGSTOP}) {
+    for (const size_t victim : {size_t{0}, size_t{1}}) {
+      const std::string name = std::to_string(signal) + "." + std::to_string(victim);
+      Running run(kProgram, on_gpus(tiny, name, 2, kEndless, std::to_string(kLimit_seconds)));
+      REQUIRE(run.wait_until_said("GFLOP"));
+      const std::vector<int> ranks = children_of(run.process());
+      REQUIRE(ranks.size() == 2);
+      ::usleep(200'000);
+      const auto start = steady_clock::now();
+      ::kill(ranks[victim], signal);
+      const ProgramResult result = run.wait();
+      const double seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
+      INFO("signal " << signal << " to rank " << victim << ", " << seconds << " s, said: " << result.err);
+      CHECK(result.exit_code == (signal == SIGKILL ? 128 + SIGKILL : 5));
+      CHECK(seconds < kLimit_seconds + 5);
+      const std::regex who("rank \\d of 2, step \\d+: \\w+ \"[^\"]+\": ");
+      CHECK(std::regex_search(result.err, who));
+    }
+  }
+}
+
+TEST_CASE("gpus: what goes wrong in NCCL ends all ranks with a line that names the collective") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  struct Case {
+    const char *script, *says;
+    int exit_code;
+  };
+  const Case cases[] = {
+      {"all_gather 3: error", "NCCL: rank \\d of 2, step 3: all_gather \"[^\"]+\": unhandled system error", 5},
+      {"all_gather 3: hang", "NCCL: rank \\d of 2, step 3: all_gather \"[^\"]+\": not finished within 2 s", 5},
+      {"async error after 9", "NCCL: rank \\d of 2, step \\d: all_\\w+ \"[^\"]+\": remote process exited", 5},
+      {"all_gather 3: hang; abort: hang", "the process ends \\(exit code 8\\)", 8},
+      {"init: error", "NCCL: rank \\d of 2: making the communicator: unhandled system error", 5},
+  };
+  const TinyRun tiny;
+  int number = 0;
+  for (const Case& c : cases) {
+    const Variable script("PSANET_NCCL_STUB_SCRIPT", c.script);
+    const ProgramResult result =
+        run_program(kProgram, on_gpus(tiny, "wrong" + std::to_string(++number), 2, kEndless, "2"));
+    INFO(c.script << ": exit code " << result.exit_code << ", said: " << result.err);
+    CHECK(result.exit_code == c.exit_code);
+    CHECK(std::regex_search(result.err, std::regex(c.says)));
+  }
+}
+
+}  // namespace
+}  // namespace psanet::tests
