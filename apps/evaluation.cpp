@@ -57,7 +57,8 @@ Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
     result.scored |= labelled;
     std::string text = result.scored ? "" : "no labels: nothing is scored";
     if (result.scored) {
-      if (progress.seconds() > looked_seconds + 1) {  // reading the counts waits for the device
+      // Reading the counts waits for the device.
+      if (progress.seconds() > looked_seconds + 1 || i + 1 == samples.size()) {
         looked_seconds = progress.seconds();
         so_far = data::ConfusionMatrix(dataset.class_count());
         so_far.add_counts(predictor.confusion());

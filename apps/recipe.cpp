@@ -75,6 +75,10 @@ void Recipe::fields(Fields& f) {
   f("classifier_bias_decay_factor", classifier_bias_decay_factor, "factor on the decay of those biases");
   f("loss_at_scores", loss_at_scores,
     "the loss at the resolution of the network's map (1/8) against the nearest labels, as Caffe has it");
+  f("mean_of_ranks", mean_of_ranks,
+    "with several ranks: the loss is the mean of each rank's mean over its own valid pixels, as the official code has "
+    "it, instead of the mean over those of all ranks");
+  f("train_scores", train_scores, "scores of the training batches are logged (mIoU_train and so on)");
   f("augmentation", augmentation, "of training images");
   f("evaluation", evaluation, "the test protocol");
 }
@@ -230,6 +234,10 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
   named("dataset", recipe.dataset);
   positive("batch", recipe.batch);
   positive("accumulate", recipe.accumulate);
+  if (recipe.mean_of_ranks && recipe.accumulate > 1) {
+    throw ConfigError(
+        fmt::format("{}.mean_of_ranks: found true with accumulate {}, want one of the two", where, recipe.accumulate));
+  }
   if (recipe.iterations != 0 && recipe.epochs != 0) {
     throw ConfigError(fmt::format("{}: found iterations {} and epochs {}, want one of the two", where,
                                   recipe.iterations, recipe.epochs));

@@ -50,7 +50,7 @@ struct Recipe {
   double base_rate = 0.01, power = 0.9, momentum = 0.9, weight_decay = 1e-4, head_rate_factor = 10;
   double batch_norm_decay_factor = 1, classifier_bias_decay_factor = 1;
   std::optional<double> classifier_bias_rate_factor;
-  bool loss_at_scores = false;
+  bool loss_at_scores = false, mean_of_ranks = false, train_scores = true;
   AugmentationRecipe augmentation;
   EvaluationRecipe evaluation;
 

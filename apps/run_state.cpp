@@ -27,7 +27,8 @@ std::string checksum_of_names(const std::vector<data::Sample>& samples, const st
 }  // namespace
 
 ordered_json run_state(const Recipe& recipe, const data::Dataset& dataset, const models::Model& model,
-                       const std::vector<data::Sample>& train_samples, const Device& device, int64_t iterations) {
+                       const std::vector<data::Sample>& train_samples, const Device& device, int ranks,
+                       int64_t iterations) {
   ordered_json classes = ordered_json::array();
   for (const data::ClassInfo& c : dataset.classes) classes.push_back(c.name);
   const int64_t done = iterations * recipe.accumulate;
@@ -45,7 +46,16 @@ ordered_json run_state(const Recipe& recipe, const data::Dataset& dataset, const
             {"loader_epoch", done / batches},
             {"loader_batch_of_epoch", done % batches}}},
           {"made_by",
-           {{"psanet", PSANET_VERSION}, {"device", device.describe()}, {"precision", name(device.precision())}}}};
+           {{"psanet", PSANET_VERSION},
+            {"device", device.describe()},
+            {"precision", name(device.precision())},
+            {"ranks", ranks}}}};
+}
+
+const std::set<std::string>& may_differ_between_ranks() {
+  static const std::set<std::string> keys = {"recipe.about",   "recipe.data_root", "recipe.weights",
+                                             "recipe.workers", "recipe.cache_mb",  "made_by.device"};
+  return keys;
 }
 
 const std::set<std::string>& may_change_on_resume() {
@@ -56,6 +66,7 @@ const std::set<std::string>& may_change_on_resume() {
                                              "recipe.save_every",
                                              "recipe.keep_last",
                                              "recipe.save_best",
+                                             "recipe.train_scores",
                                              "recipe.evaluation.every",
                                              "recipe.evaluation.batch",
                                              "recipe.evaluation.samples"};

@@ -17,10 +17,13 @@ namespace psanet::apps {
 ///   dataset   classes by name, number and checksum of the training samples (names relative to data_root)
 ///   graph     the model's nodes in training mode, before any pass
 ///   counters  what random draws are keyed by: seed, dropout step, the loader's epoch and place in it
-///   made_by   program version, device, precision
+///   made_by   program version, device, precision, number of ranks
 nlohmann::ordered_json run_state(const Recipe& recipe, const data::Dataset& dataset, const models::Model& model,
-                                 const std::vector<data::Sample>& train_samples, const Device& device,
+                                 const std::vector<data::Sample>& train_samples, const Device& device, int ranks,
                                  int64_t iterations);
+
+/// Keys of run_state() that may differ between the ranks of a run.
+const std::set<std::string>& may_differ_between_ranks();
 
 /// Keys of run_state() that a resumed run may have changed: they have no influence on a bit of the result.
 const std::set<std::string>& may_change_on_resume();

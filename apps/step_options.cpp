@@ -14,6 +14,7 @@ models::TrainingOptions step_options(const Recipe& recipe, const models::Model& 
   options.weight_decay = recipe.weight_decay;
   options.accumulate = recipe.accumulate > 1;
   options.loss_at_scores = recipe.loss_at_scores;
+  options.confusion = recipe.train_scores;
   const models::ParameterGroups groups = models::parameter_groups(forward);
   const auto classifier_bias = [groups](const std::string& name) {
     return groups.classifier.count(name) > 0 && name.size() > 5 && name.compare(name.size() - 5, 5, ".bias") == 0;

@@ -10,6 +10,7 @@
 #include "apps/evaluation.h"
 #include "apps/loss_watch.h"
 #include "apps/progress.h"
+#include "apps/rank_agreement.h"
 #include "apps/run_lock.h"
 #include "apps/run_log.h"
 #include "apps/run_state.h"
@@ -17,6 +18,7 @@
 #include "apps/step_options.h"
 #include "apps/stop_signals.h"
 #include "apps/trace.h"
+#include "apps/training_scores.h"
 #include "data/codec.h"
 #include "data/label_subsampling.h"
 #include "data/loader.h"
@@ -96,7 +98,7 @@ class Run {
     std::optional<RunLock> lock;
     if (writes()) lock.emplace(options_.run_folder);
     load();
-    ranks_.barrier("everybody has looked at the run folder");
+    check_agreement(ranks_, start_, state(start_), may_differ_between_ranks(), parameters_);
     announce();
     loader_.next();  // bad data shows before anything is written
     loader_.seek(start_ * recipe_.accumulate);
@@ -122,20 +124,26 @@ class Run {
 
  private:
   /// A step for this rank's part of the batch, taking part in the step for the whole batch.
-  Graph of_ranks(const Graph& step) const { return layers::data_parallel(step, part_, ranks_.world()); }
+  Graph of_ranks(const Graph& step) const {
+    layers::DataParallelOptions options;
+    options.mean_of_ranks = recipe_.mean_of_ranks;
+    return layers::data_parallel(step, part_, ranks_.world(), options);
+  }
 
   /// Rank 0 alone writes files.
   bool writes() const { return ranks_.rank() == 0; }
+
+  nlohmann::ordered_json state(int64_t iterations) {
+    return run_state(recipe_, dataset_, model_, train_samples_, device_, ranks_.world(), iterations);
+  }
 
   RunCheckpoints::Options checkpoint_options() {
     RunCheckpoints::Options options;
     options.run_folder = options_.run_folder;
     options.retention = {recipe_.keep_last, recipe_.save_best};
     options.files = options_.files;
-    options.state = [this](int64_t iterations) {
-      return run_state(recipe_, dataset_, model_, train_samples_, device_, iterations);
-    };
-    options.defaults = {{"recipe", Recipe{}.to_json()}};
+    options.state = [this](int64_t iterations) { return state(iterations); };
+    options.defaults = {{"recipe", Recipe{}.to_json()}, {"made_by", {{"ranks", 1}}}};
     options.may_differ = may_change_on_resume();
     options.note_differences = {"made_by"};
     options.say = [this](const std::string& line) {
@@ -191,6 +199,7 @@ class Run {
       loss[i] = updating().output("loss").readback();
       main[i] = updating().output("loss.main").readback();
     }
+    if (recipe_.train_scores) training_scores_.emplace(step_, dataset_.class_count(), recipe_.accumulate);
     Progress progress("train", iterations_);
     double smooth = 0, waited_seconds = 0;
     const int64_t end = options_.stop_after > 0 ? std::min(options_.stop_after, iterations_) : iterations_;
@@ -205,21 +214,19 @@ class Run {
           fmt::print(stderr, "warning: the loss of iteration {} is {}: that step changes nothing\n", i, value);
         return;
       }
+      if (training_scores_) training_scores_->take(i);
       smooth = smooth == 0 ? value : 0.95 * smooth + 0.05 * value;
       const double per_second =
           static_cast<double>((i - start_ + 1) * recipe_.batch * recipe_.accumulate) / progress.seconds();
       progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s  data wait {:.0f} %", smooth,
                                          rate_of(i), per_second, 100 * waited_seconds / progress.seconds()));
-      if (log_ && ((i + 1) % 10 == 0 || i + 1 == iterations_)) {
-        log_->add({{"iteration", i + 1},
-                   {"loss", value},
+      log_step(i, {{"loss", value},
                    {"loss.smooth", smooth},
                    {"loss.main", main_value},
                    {"lr", rate_of(i)},
                    {"images_per_second", per_second},
                    {"data_wait_seconds", waited_seconds},
                    {"seconds", progress.seconds()}});
-      }
     };
     bool save_due = false;
     for (int64_t i = start_; i < end; ++i) {
@@ -235,6 +242,7 @@ class Run {
         } else {
           step_.run();
         }
+        if (training_scores_) training_scores_->request(i, part);
       }
       if (update_) {
         update_->run();
@@ -254,6 +262,28 @@ class Run {
       if (score_now && watch_.good() && !stopping_) score(done_, &progress);
       if (stopping_) return;
     }
+  }
+
+  /// A line every ten iterations and at the end; scores of the training batches at the end of an epoch, too. All ranks
+  /// come here.
+  void log_step(int64_t i, const nlohmann::ordered_json& numbers) {
+    const bool last = i + 1 == iterations_;
+    nlohmann::ordered_json line = {{"iteration", i + 1}};
+    if ((i + 1) % 10 == 0 || last) {
+      line.update(numbers);
+      if (training_scores_) add_scores(line, training_scores_->of_update(ranks_), "_train_batch");
+    }
+    const int64_t updates_of_epoch = std::max<int64_t>(1, loader_.iterations_per_epoch() / recipe_.accumulate);
+    if (training_scores_ && ((i + 1) % updates_of_epoch == 0 || last)) {
+      add_scores(line, training_scores_->since_last_call(ranks_), "_train");
+    }
+    if (log_ && line.size() > 1) log_->add(line);
+  }
+
+  static void add_scores(nlohmann::ordered_json& line, const data::ConfusionMatrix& scores, const std::string& of) {
+    line["mIoU" + of] = scores.mean_iou();
+    line["mAcc" + of] = scores.mean_accuracy();
+    line["allAcc" + of] = scores.pixel_accuracy();
   }
 
   /// The program whose losses are those of the update, and that takes the rate.
@@ -286,8 +316,8 @@ class Run {
     return std::min((done / recipe_.save_every + 1) * recipe_.save_every, iterations_);
   }
 
-  bool any_rank(bool mine) const {
-    if (options_.any_rank) return options_.any_rank(mine);
+  /// Does any of them say yes? Called by all.
+  bool any_rank(bool mine) {
     int64_t count = mine ? 1 : 0;
     ranks_.all_reduce("stop", std::span(&count, 1));
     return count > 0;
@@ -345,12 +375,15 @@ class Run {
     }
     predictor_->refresh();
     struct Interrupted {};
+    // One image a rank and round: so a signal ends it soon, and nobody waits for others longer than for an image.
+    int64_t rounds = 0;
+    const int64_t all_rounds = (static_cast<int64_t>(val_samples_.size()) + ranks_.world() - 1) / ranks_.world();
     data::ConfusionMatrix scores(dataset_.class_count());
     try {
       EvaluationHooks hooks;
       hooks.before_each = [&] {
-        // Ranks that score different numbers of images cannot agree here: they stop behind the next step.
-        if (!options_.any_rank && ranks_.world() == 1 && signals_->received() != 0) throw Interrupted{};
+        ++rounds;
+        if (any_rank(signals_->received() != 0)) throw Interrupted{};
       };
       int64_t looked_at = 0;
       if (writes() && recipe_.evaluation.samples > 0) {
@@ -358,7 +391,9 @@ class Run {
           if (looked_at++ < recipe_.evaluation.samples) show(iteration, sample, prediction);
         };
       }
-      scores = of_all_ranks(evaluate(*predictor_, dataset_, own_samples(), recipe_.val_split, hooks).scores);
+      const data::ConfusionMatrix own = evaluate(*predictor_, dataset_, own_samples(), recipe_.val_split, hooks).scores;
+      while (rounds < all_rounds) hooks.before_each();
+      scores = over_ranks(own, ranks_);
     } catch (const Interrupted&) {
       stopping_ = true;  // a resumed run makes it anew
       return;
@@ -391,15 +426,6 @@ class Run {
     for (auto i = static_cast<size_t>(ranks_.rank()); i < val_samples_.size(); i += static_cast<size_t>(ranks_.world()))
       own.push_back(val_samples_[i]);
     return own;
-  }
-
-  data::ConfusionMatrix of_all_ranks(const data::ConfusionMatrix& own) {
-    if (ranks_.world() == 1) return own;
-    std::vector<int64_t> counts = own.counts();
-    ranks_.all_reduce("evaluation", counts);
-    data::ConfusionMatrix all(own.classes());
-    all.add_counts(counts);
-    return all;
   }
 
   /// What the network makes of a sample, in the run folder and in TensorBoard.
@@ -437,6 +463,7 @@ class Run {
   std::optional<data::ConfusionMatrix> scores_;  // of the last iteration
   RunCheckpoints checkpoints_;
   LossWatch watch_;
+  std::optional<TrainingScores> training_scores_;
   const StopSignals* signals_ = nullptr;  // while steps are made
   bool stopping_ = false;
   std::optional<RunLog> log_;

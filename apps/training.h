@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -22,8 +21,6 @@ struct TrainingOptions {
   bool trace = false;           // the first step runs node by node and is printed
   int64_t stop_after = 0;       // saves and stops after this many iterations of the schedule; 0: runs it all
   FileSystem* files = nullptr;  // what checkpoints are written with; null: the real files
-  /// With several ranks: does any of them say yes? Called by all of them after every step, so that they stop together.
-  std::function<bool(bool)> any_rank;
   /// The ranks of this run, which divide every batch and every evaluation among them; null: this process alone.
   /// Rank 0 alone writes.
   std::shared_ptr<HostCommunicator> ranks;

@@ -44,6 +44,12 @@ std::vector<std::string> endless(const TinyRun& tiny, const std::string& run, co
                               "iterations=10000000", "save_every=10000000"});
 }
 
+std::string long_list_of_scales() {
+  std::string list = "[1.0";
+  for (int i = 1; i < 30; ++i) list += "," + std::to_string(1.0 + 0.05 * i);
+  return list + "]";
+}
+
 TEST_CASE("processes: two ranks train what one trains, and score and log the same") {
   if (skipped()) return;
   const TinyRun tiny;
@@ -82,6 +88,74 @@ TEST_CASE("processes: a signal to the launcher stops all ranks behind the same s
   INFO("it said: " << result.out << result.err);
   CHECK(result.exit_code == 75);
   CHECK(newest_of(tiny.folder("run")) > 0);
+}
+
+TEST_CASE("processes: a signal to one rank stops all and an evaluation does not hold it up") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  Running run("psanet-train", endless(tiny, "run", "20"));
+  REQUIRE(run.wait_until_said("GFLOP"));
+  std::vector<int> ranks = children_of(run.process());
+  REQUIRE(ranks.size() == 3);
+  usleep(200'000);
+  ::kill(ranks[2], SIGTERM);
+  const ProgramResult result = run.wait();
+  INFO("it said: " << result.out << result.err);
+  CHECK(result.exit_code == 75);
+  CHECK(result.out.find("stopped by a signal to another rank") != std::string::npos);
+
+  // Three images at thirty scales take seconds each; rank 0 has two, rank 1 one.
+  std::vector<std::string> slow =
+      tiny.arguments("slow", {"--ranks", "2", "--collective-limit", "20", "--set", "iterations=10000000",
+                              "save_every=2", "val_split=val", "evaluation.every=2", "evaluation.base_size=300",
+                              "evaluation.scales=" + long_list_of_scales()});
+  Running evaluating("psanet-train", slow);
+  while (!fs::exists(manifest_of(tiny.folder("slow"), 2))) usleep(1000);  // what comes next is the evaluation
+  usleep(100'000);
+  ranks = children_of(evaluating.process());
+  ::kill(ranks.at(1), SIGTERM);
+  const ProgramResult ended = evaluating.wait();
+  INFO("it said: " << ended.out << ended.err);
+  CHECK(ended.exit_code == 75);
+  CHECK(ended.out.find("after iteration 2, ") != std::string::npos);
+  CHECK(ended.out.find(", val: mIoU") == std::string::npos);
+}
+
+TEST_CASE("processes: ranks that would not train the same are one line") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  run_well("psanet-train", tiny.arguments("run", {"--set", "iterations=2"}));
+  // By hand, as on two machines: rank 0 here, rank 1 with another folder, recipe or file of weights.
+  struct Case {
+    std::vector<std::string> zero, one;
+    const char* says;
+  };
+  const std::string weights = tiny.folder("run") / "weights.safetensors";
+  const Case cases[] = {
+      {{"--set", "seed=1"}, {"--set", "seed=2"}, "rank 1 trains something else than rank 0: recipe.seed: was 1, is 2"},
+      {{"--resume", "auto", "--set", "iterations=2"},
+       {"--resume", "auto", "--set", "iterations=2"},
+       "rank 1 starts at iteration 0, rank 0 at 2: do both see the same run folder?"},
+      {{"--set", "base_rate=0.01"}, {"--weights", weights}, "rank 1 starts from other parameters than rank 0"},
+  };
+  int port = 20000 + ::getpid() % 20000;
+  for (const Case& c : cases) {
+    const bool resumes = c.zero[0] == "--resume";
+    ::setenv("WORLD_SIZE", "2", 1);
+    ::setenv("MASTER_PORT", std::to_string(++port).c_str(), 1);
+    ::setenv("RANK", "0", 1);
+    Running zero("psanet-train", tiny.arguments(resumes ? "run" : "zero", c.zero));
+    ::setenv("RANK", "1", 1);
+    Running one("psanet-train", tiny.arguments(resumes ? "elsewhere" : "zero", c.one));
+    for (const char* name : {"WORLD_SIZE", "MASTER_PORT", "RANK"}) ::unsetenv(name);
+    const ProgramResult result = one.wait();
+    INFO("it said: " << result.out << result.err);
+    CHECK(result.exit_code == 2);
+    CHECK(result.err.find(c.says) != std::string::npos);
+    const ProgramResult first = zero.wait();
+    CHECK(first.exit_code == 2);
+    CHECK(first.err.find("rank 0: 1 of 2 ranks differ from rank 0, and say in what") != std::string::npos);
+  }
 }
 
 TEST_CASE("processes: twenty times a rank is killed and the others end and say who was first") {

@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
   apps::App app("training_with_faults", "psanet-train with faults, for tests.");
   std::string recipe, resume;
   std::vector<std::string> overrides;
-  int64_t kill_at = -1, fail_at = -1, fail_count = 1, other_rank_stops = 0;
+  int64_t kill_at = -1, fail_at = -1, fail_count = 1;
   apps::TrainingOptions options;
   app.option("recipe", recipe, "recipe file");
   app.option("--output", options.run_folder, "run folder");
@@ -41,7 +41,6 @@ int main(int argc, char** argv) {
   app.option("--kill-at", kill_at, "operation on files before which the program kills itself", -1);
   app.option("--fail-at", fail_at, "operation on files that fails because the disk is full", -1);
   app.option("--fail-count", fail_count, "so many operations fail");
-  app.option("--other-rank-stops", other_rank_stops, "another rank wants to stop after so many steps of this process");
   app.add_device("cpu");
   return app.run(argc, argv, [&] {
     tests::CountingFiles files([&](int64_t number) {
@@ -51,8 +50,6 @@ int main(int argc, char** argv) {
       }
     });
     options.files = &files;
-    int64_t steps = 0;
-    options.any_rank = [&](bool mine) { return mine || ++steps == other_rank_stops; };
     options.resume = apps::ResumeChoice::parse(resume);
     options.device = app.device();
     apps::train(apps::read_recipe(recipe, overrides), options);
