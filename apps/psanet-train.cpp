@@ -28,6 +28,8 @@ int main(int argc, char** argv) {
              "start; N: from that of iteration N");
   app.option("--stop-after", options.stop_after, "saves and stops after this many iterations; --resume goes on");
   app.flag("--trace", options.trace, "prints the first step node by node: times, shapes, the first non-finite value");
+  app.option("--timeline", options.timeline,
+             "file for the timeline of the third step, what ran when, as a Chrome trace (Perfetto shows it)");
   app.flag("--deterministic", deterministic,
            "two runs give the same bits: always so, on processors (with the same --threads) and on GPUs of one kind; "
            "there is nothing faster to turn on instead");

@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
+
+#include "engine/atomic_file.h"
+#include "layers/collective.h"
 
 namespace psanet::apps {
 
@@ -46,6 +50,46 @@ void run_and_print_trace(Program& program) {
   fmt::print("{:>9.2f}  {:>6.1f}  {:>6}  {:>9.1f}  all\n", all.milliseconds, 100.0, all.count,
              all.flops / all.milliseconds / 1e6);
   fmt::print("{}\n", non_finite.empty() ? "all values are finite" : "first non-finite value: " + non_finite);
+}
+
+void write_timeline(const std::filesystem::path& file, const Timeline& timeline) {
+  using nlohmann::ordered_json;
+  ordered_json events = ordered_json::array();
+  int lane = 0;
+  for (const auto& [name, spans] :
+       {std::pair("nodes", &timeline.nodes), std::pair("sums over ranks", &timeline.collectives)}) {
+    events.push_back({{"ph", "M"}, {"pid", 0}, {"tid", lane}, {"name", "thread_name"}, {"args", {{"name", name}}}});
+    for (const TimedSpan& span : *spans) {
+      events.push_back({{"ph", "X"},
+                        {"pid", 0},
+                        {"tid", lane},
+                        {"name", span.name},
+                        {"cat", span.op},
+                        {"ts", 1e6 * span.begin_s},
+                        {"dur", 1e6 * (span.end_s - span.begin_s)}});
+    }
+    ++lane;
+  }
+  write_text_atomically(file, ordered_json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump() + "\n");
+}
+
+std::string describe(const Timeline& timeline) {
+  double sums = 0, waited = 0;
+  for (const TimedSpan& sum : timeline.collectives) {
+    sums += sum.end_s - sum.begin_s;
+    for (const TimedSpan& node : timeline.nodes) {
+      if (node.op != layers::WaitBucket::kName && node.op != layers::MergeMoments::kName &&
+          node.op != layers::AllReduce::kName) {
+        continue;
+      }
+      waited += std::max(0.0, std::min(sum.end_s, node.end_s) - std::max(sum.begin_s, node.begin_s));
+    }
+  }
+  return fmt::format(
+      "nodes {:.1f} ms; {} sums over ranks {:.1f} ms, of which {:.1f} ms beside other nodes than those that wait for "
+      "them",
+      timeline.nodes.empty() ? 0.0 : 1e3 * timeline.nodes.back().end_s, timeline.collectives.size(), 1e3 * sums,
+      1e3 * (sums - waited));
 }
 
 }  // namespace psanet::apps

@@ -237,15 +237,11 @@ class Run {
         const data::Batch batch = loader_.next();
         waited_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before_data).count();
         set_inputs(batch, i, part);
-        if (options_.trace && i == start_ && part == 0) {
-          run_and_print_trace(step_);
-        } else {
-          step_.run();
-        }
+        run(step_, i, options_.trace && i == start_ && part == 0);
         if (training_scores_) training_scores_->request(i, part);
       }
       if (update_) {
-        update_->run();
+        run(*update_, i, false);
         step_.refresh();
       }
       loss[i % 2]->request();
@@ -261,6 +257,20 @@ class Run {
       }
       if (score_now && watch_.good() && !stopping_) score(done_, &progress);
       if (stopping_) return;
+    }
+  }
+
+  /// The third step is one like those that follow: libraries have loaded what they load when first used.
+  void run(Program& program, int64_t i, bool trace) {
+    if (trace) {
+      run_and_print_trace(program);
+    } else if (!options_.timeline.empty() && i == start_ + 2 && &program == &updating()) {
+      const Timeline timeline = program.run_timed();
+      if (!writes()) return;
+      write_timeline(options_.timeline, timeline);
+      fmt::print("iteration {}: {}\n", i + 1, describe(timeline));
+    } else {
+      program.run();
     }
   }
 

@@ -6,6 +6,9 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
+
+#include "engine/timeline.h"
 
 namespace psanet {
 
@@ -47,6 +50,10 @@ class Communicator {
   virtual void drain() noexcept {}
   /// Throws what has failed, if something has: to be called before values that were computed are believed.
   virtual void check() {}
+
+  /// From here on what goes on beside the device's launches is timed; stop_timing() waits for it.
+  virtual void start_timing() {}
+  virtual std::vector<TimedSpan> stop_timing() { return {}; }
 
  protected:
   Communicator(int rank, int world) : rank_(rank), world_(world) {}

@@ -82,6 +82,20 @@ void HostCommunicator::drain() noexcept {
   waited_ = started_;
 }
 
+void HostCommunicator::start_timing() {
+  const std::lock_guard lock(mutex_);
+  timing_ = true;
+  timing_from_ = std::chrono::steady_clock::now();
+  timed_.clear();
+}
+
+std::vector<TimedSpan> HostCommunicator::stop_timing() {
+  settle();
+  const std::lock_guard lock(mutex_);
+  timing_ = false;
+  return std::move(timed_);
+}
+
 void HostCommunicator::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -90,6 +104,7 @@ void HostCommunicator::work() {
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
+    const auto begin = std::chrono::steady_clock::now();
     std::exception_ptr error;
     try {
       checked("all_reduce", task.name, [&] { sum(Lane::thread, task.values); });
@@ -98,6 +113,12 @@ void HostCommunicator::work() {
     }
     lock.lock();
     if (!error_) error_ = error;
+    if (timing_) {
+      const auto behind = [&](std::chrono::steady_clock::time_point t) {
+        return std::chrono::duration<double>(t - timing_from_).count();
+      };
+      timed_.push_back({task.name, "all_reduce", behind(begin), behind(std::chrono::steady_clock::now())});
+    }
     ++finished_;
     changed_.notify_all();
   }

@@ -41,6 +41,8 @@ class HostCommunicator : public Communicator {
   void wait() override;
   void settle() noexcept override;
   void drain() noexcept override;
+  void start_timing() override;
+  std::vector<TimedSpan> stop_timing() override;
 
   /// "rank 2 is gone", if one is known to be within `limit`, else nothing. From any thread.
   virtual std::string gone(std::chrono::milliseconds /*limit*/) { return {}; }
@@ -78,7 +80,9 @@ class HostCommunicator : public Communicator {
   std::deque<Task> tasks_;
   int64_t started_ = 0, finished_ = 0, waited_ = 0;
   std::exception_ptr error_;
-  bool stopping_ = false;
+  bool stopping_ = false, timing_ = false;
+  std::chrono::steady_clock::time_point timing_from_;
+  std::vector<TimedSpan> timed_;
   std::thread thread_;
 };
 

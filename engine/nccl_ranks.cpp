@@ -55,6 +55,13 @@ class NcclRanks final : public Communicator {
   }
   void check() override { nccl_->check(); }
 
+  void start_timing() override { nccl_->start_timing(); }
+  std::vector<TimedSpan> stop_timing() override {
+    std::vector<TimedSpan> spans;
+    for (auto& [name, begin_s, end_s] : nccl_->stop_timing()) spans.push_back({name, "NCCL", begin_s, end_s});
+    return spans;
+  }
+
  private:
   std::unique_ptr<kernels::NcclCommunicator> nccl_;
   std::deque<int64_t> started_;  // sums that nobody has waited for

@@ -101,14 +101,14 @@ void Program::plan() {
   for (const Node& node : graph_.nodes()) places_.emplace_back(node.outputs.size());
 
   // Refreshing comes in node order: constants are computed, and launches digest them, as soon as they are there.
-  // Two timelines share the arena, for they never run at the same time.
-  struct Timeline {
+  // The two periods share the arena, for they never run at the same time.
+  struct Period {
     std::vector<BufferLife> buffers;
     std::vector<std::function<void(int64_t)>> assign;  // takes a buffer's offset
   };
-  Timeline runs, refreshes;
+  Period runs, refreshes;
 
-  // The last step of each timeline that reads a value; values read by runs must outlive a refresh.
+  // The last step of each period that reads a value; values read by runs must outlive a refresh.
   std::map<Value, int> last_run, last_refresh;
   const int run_end = static_cast<int>(steps_.size());
   for (size_t s = 0; s < steps_.size(); ++s) {
@@ -214,12 +214,12 @@ void Program::plan() {
     memory_.retained_bytes += aligned(step.launch.retained_bytes);
   }
 
-  for (Timeline* timeline : {&runs, &refreshes}) {
-    const MemoryPlan planned = plan_memory(timeline->buffers, kernels::kAlignment_bytes);
-    for (size_t b = 0; b < timeline->buffers.size(); ++b) timeline->assign[b](planned.offset_bytes[b]);
+  for (Period* period : {&runs, &refreshes}) {
+    const MemoryPlan planned = plan_memory(period->buffers, kernels::kAlignment_bytes);
+    for (size_t b = 0; b < period->buffers.size(); ++b) period->assign[b](planned.offset_bytes[b]);
     memory_.arena_bytes = std::max(memory_.arena_bytes, planned.total_bytes);
     memory_.arena_live_bytes = std::max(memory_.arena_live_bytes, planned.live_bytes);
-    if (timeline == &runs) live_bytes_ = planned.live_bytes_at;
+    if (period == &runs) live_bytes_ = planned.live_bytes_at;
   }
 }
 
@@ -349,6 +349,34 @@ void Program::run() {
     throw;
   }
   ran_ = true;
+}
+
+Timeline Program::run_timed() {
+  allocate();
+  if (!fresh_) do_refresh();
+  const auto marks =
+      device_.visit([&](auto& ctx) { return kernels::make_marks(ctx, static_cast<int64_t>(steps_.size()) + 1); });
+  Communicator& ranks = device_.communicator();
+  ranks.start_timing();
+  marks->mark();
+  try {
+    for (Step& step : steps_) {
+      step.launch.run(step.buffers);
+      marks->mark();
+    }
+  } catch (...) {
+    ranks.drain();
+    throw;
+  }
+  const std::vector<double> seconds = marks->seconds();
+  Timeline timeline;
+  timeline.collectives = ranks.stop_timing();
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const Node& node = graph_.node(steps_[s].node);
+    timeline.nodes.push_back({node.name, node.op()->name(), seconds[s], seconds[s + 1]});
+  }
+  ran_ = true;
+  return timeline;
 }
 
 void Program::launch(const Stretch& stretch) {

@@ -7,6 +7,7 @@
 #include "engine/graph.h"
 #include "engine/lowering.h"
 #include "engine/parameters.h"
+#include "engine/timeline.h"
 #include "kernels/memory.h"
 
 namespace psanet {
@@ -69,6 +70,8 @@ class Program {
   int64_t recorded_launches() const;
   /// The same numbers, node by node, with times; the sink sees each node after it ran.
   void run_traced(const std::function<void(const TraceEntry&)>& sink);
+  /// The same numbers, launched one by one but without waiting between them, and when each ran.
+  Timeline run_timed();
 
  private:
   struct Step {

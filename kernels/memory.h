@@ -45,6 +45,18 @@ class Readback {
 std::unique_ptr<Readback> make_readback(CpuContext& ctx, const void* from, int64_t bytes);
 std::unique_ptr<Readback> make_readback(CudaContext& ctx, const void* from, int64_t bytes);
 
+/// Moments in a context's work, for looking at what runs when.
+class Marks {
+ public:
+  virtual ~Marks() = default;
+  /// The moment at which everything launched so far is done. Costs no waiting; at most the number asked for.
+  virtual void mark() = 0;
+  /// Of every mark, in seconds behind the first. Waits for the last.
+  virtual std::vector<double> seconds() = 0;
+};
+std::unique_ptr<Marks> make_marks(CpuContext& ctx, int64_t most);
+std::unique_ptr<Marks> make_marks(CudaContext& ctx, int64_t most);
+
 /// Waits until everything launched on the context is done.
 void synchronize(CpuContext& ctx);
 void synchronize(CudaContext& ctx);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/context.h"
 #include "kernels/error.h"
@@ -78,6 +79,16 @@ class NcclCommunicator {
   void wait();
   /// Throws what failed, if something has.
   void check();
+
+  /// A collective in seconds behind start_timing(), on the device.
+  struct Timed {
+    std::string name;
+    double begin_s = 0, end_s = 0;
+  };
+  /// The moment at which the work launched so far is done, and the collectives that are started from here on.
+  void start_timing();
+  /// Waits for them.
+  std::vector<Timed> stop_timing();
 
  private:
   struct Impl;

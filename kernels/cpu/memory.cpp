@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -116,6 +117,30 @@ std::unique_ptr<Readback> make_readback(CpuContext&, const void* from, int64_t b
 }
 
 // Launching on the CPU is running: there is nothing to record.
+namespace {
+
+class ClockMarks final : public Marks {
+ public:
+  explicit ClockMarks(int64_t most) { moments_.reserve(static_cast<size_t>(most)); }
+  void mark() override { moments_.push_back(std::chrono::steady_clock::now()); }
+  std::vector<double> seconds() override {
+    std::vector<double> result;
+    for (const auto& moment : moments_) {
+      result.push_back(std::chrono::duration<double>(moment - moments_.front()).count());
+    }
+    return result;
+  }
+
+ private:
+  std::vector<std::chrono::steady_clock::time_point> moments_;
+};
+
+}  // namespace
+
+std::unique_ptr<Marks> make_marks(CpuContext&, int64_t most) {
+  return std::make_unique<ClockMarks>(most);
+}
+
 bool begin_recording(CpuContext&) {
   return false;
 }

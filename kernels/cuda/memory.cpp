@@ -70,8 +70,39 @@ class GraphRecording final : public Recording {
   int64_t launches_ = 0;
 };
 
+class EventMarks final : public Marks {
+ public:
+  EventMarks(CudaContext& ctx, int64_t most) : stream_(ctx.runtime->stream), events_(static_cast<size_t>(most)) {
+    for (cudaEvent_t& event : events_) PSANET_CUDA_CHECK(cudaEventCreate(&event));
+  }
+  ~EventMarks() override {
+    for (cudaEvent_t event : events_) cudaEventDestroy(event);
+  }
+
+  void mark() override { PSANET_CUDA_CHECK(cudaEventRecord(events_.at(marked_++), stream_)); }
+  std::vector<double> seconds() override {
+    PSANET_CUDA_CHECK(cudaStreamSynchronize(stream_));
+    std::vector<double> result;
+    for (size_t i = 0; i < marked_; ++i) {
+      float milliseconds = 0;
+      PSANET_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, events_[0], events_[i]));
+      result.push_back(static_cast<double>(milliseconds) / 1000);
+    }
+    return result;
+  }
+
+ private:
+  cudaStream_t stream_;
+  std::vector<cudaEvent_t> events_;
+  size_t marked_ = 0;
+};
+
 }  // namespace
 }  // namespace cuda
+
+std::unique_ptr<Marks> make_marks(CudaContext& ctx, int64_t most) {
+  return std::make_unique<cuda::EventMarks>(ctx, most);
+}
 
 bool begin_recording(CudaContext& ctx) {
   PSANET_CUDA_CHECK(cudaStreamBeginCapture(ctx.runtime->stream, cudaStreamCaptureModeThreadLocal));

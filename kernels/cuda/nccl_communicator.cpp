@@ -110,7 +110,7 @@ int64_t NcclCommunicator::Impl::start(const char* kind, const std::string& name,
     end = event();
     number = ++started;
     // From here on the watchdog sees it: the call itself may hang.
-    under_way.push_back({number, what, begin, end, false, false, {}});
+    under_way.push_back({number, what, name, begin, end, false, false, {}});
     mine = &under_way.back();  // a deque leaves it where it is; it is not removed before it is issued
     last = what;
   }
@@ -167,12 +167,40 @@ void NcclCommunicator::Impl::check() {
 cudaEvent_t NcclCommunicator::Impl::event() {
   cudaEvent_t result = nullptr;
   if (free_events.empty()) {
-    PSANET_CUDA_CHECK(cudaEventCreateWithFlags(&result, cudaEventDisableTiming));
+    PSANET_CUDA_CHECK(
+        cudaEventCreateWithFlags(&result, timing_from != nullptr ? cudaEventDefault : cudaEventDisableTiming));
   } else {
     result = free_events.back();
     free_events.pop_back();
   }
   return result;
+}
+
+void NcclCommunicator::Impl::forget_events() {
+  const std::lock_guard lock(mutex);
+  retire();
+  for (cudaEvent_t unused : free_events) cudaEventDestroy(unused);
+  free_events.clear();
+}
+
+void NcclCommunicator::Impl::start_timing() {
+  wait();
+  forget_events();
+  cudaEvent_t from = nullptr;
+  PSANET_CUDA_CHECK(cudaEventCreate(&from));
+  PSANET_CUDA_CHECK(cudaEventRecord(from, compute));
+  const std::lock_guard lock(mutex);
+  timed.clear();
+  timing_from = from;
+}
+
+std::vector<NcclCommunicator::Timed> NcclCommunicator::Impl::stop_timing() {
+  wait();
+  forget_events();
+  const std::lock_guard lock(mutex);
+  cudaEventDestroy(timing_from);
+  timing_from = nullptr;
+  return std::move(timed);
 }
 
 NcclCommunicator::NcclCommunicator(int device, CUstream_st* compute, const NcclId& id, int rank, int world,
@@ -216,6 +244,12 @@ void NcclCommunicator::wait() {
 }
 void NcclCommunicator::check() {
   impl_->check();
+}
+void NcclCommunicator::start_timing() {
+  impl_->start_timing();
+}
+std::vector<NcclCommunicator::Timed> NcclCommunicator::stop_timing() {
+  return impl_->stop_timing();
 }
 
 }  // namespace psanet::kernels

@@ -26,6 +26,7 @@ struct NcclCommunicator::Impl {
   struct Collective {
     int64_t number = 0;
     std::string what;  // rank, step and collective, for messages
+    std::string name;  // the collective alone
     cudaEvent_t begin = nullptr, end = nullptr;
     bool issued = false;   // its events are in the stream
     bool running = false;  // it has been seen to be the one that is executed, since:
@@ -58,6 +59,10 @@ struct NcclCommunicator::Impl {
   void destroy();
   /// One of the free events, or a new one.
   cudaEvent_t event();
+  void start_timing();
+  std::vector<Timed> stop_timing();
+  /// Events of another kind from here on: no collective is under way.
+  void forget_events();
 
   void watch();
   /// Forgets the collectives that are finished. With the mutex held.
@@ -87,6 +92,8 @@ struct NcclCommunicator::Impl {
   std::string last;  // what the youngest collective is called
   bool failed = false, stopping = false;
   std::string error;
+  cudaEvent_t timing_from = nullptr;  // not null: collectives are timed
+  std::vector<Timed> timed;
   Clock::time_point asked_for_gone;  // of the watchdog
   std::thread watchdog;
 };

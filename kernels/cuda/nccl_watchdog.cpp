@@ -33,8 +33,15 @@ void NcclCommunicator::Impl::watch() {
 
 void NcclCommunicator::Impl::retire() {
   while (!under_way.empty() && under_way.front().issued && passed(under_way.front().end)) {
-    free_events.push_back(under_way.front().begin);
-    free_events.push_back(under_way.front().end);
+    const Collective& done = under_way.front();
+    if (timing_from != nullptr) {
+      float begin = 0, end = 0;
+      cudaEventElapsedTime(&begin, timing_from, done.begin);
+      cudaEventElapsedTime(&end, timing_from, done.end);
+      timed.push_back({done.name, static_cast<double>(begin) / 1000, static_cast<double>(end) / 1000});
+    }
+    free_events.push_back(done.begin);
+    free_events.push_back(done.end);
     under_way.pop_front();
   }
 }

@@ -313,6 +313,59 @@ TEST_CASE("equality: parts of a batch are as equal as can be") {
   CHECK_THROWS_AS(layers::BatchPart::of_rank(2, 0, 3), ConfigError);
 }
 
+/// Convolutions that take a few milliseconds each.
+Graph deep_network(int64_t batch) {
+  Graph g;
+  const nlohmann::json conv = {{"out_channels", 32}, {"kernel", 3}, {"padding", 1}};
+  Value v = g.input("image", f32({batch, 65, 65, 3}));
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+    v = add_word(layers::Building{g, layers::Mode::train, name}, "conv2d", conv, {v});
+  }
+  g.output("logits", v);
+  return g;
+}
+
+TEST_CASE("equality: sums go on beside the backward pass and a timed run computes the same") {
+  if (skipped()) return;
+  Timeline timeline;
+  bool same = false, beside = false;
+  on_ranks(2, [&](const std::shared_ptr<HostCommunicator>& c) {
+    Device device = Device::cpu(1);
+    device.join(c);
+    Parameters parameters(device);
+    models::TrainingOptions options;
+    options.update = false;
+    const layers::BatchPart part{c->rank(), 1, 2};
+    Program program(device, layers::data_parallel(models::training_step(deep_network(1), options), part, 2, {1}),
+                    parameters, 1);
+    program.input("image").set(std::vector<float>(65 * 65 * 3, 0.5F));
+    program.run();
+    const auto want = program.output("grad.a.weight").get<float>();
+    for (int i = 0; i < 5; ++i) {  // the communication thread may be late once
+      const Timeline own = program.run_timed();
+      if (c->rank() > 0) continue;
+      timeline = own;
+      same = program.output("grad.a.weight").get<float>() == want;
+      const auto last = std::find_if(own.nodes.rbegin(), own.nodes.rend(),
+                                     [](const TimedSpan& s) { return s.op == "conv2d_backward_weights"; });
+      REQUIRE(last != own.nodes.rend());
+      beside |= own.collectives.front().begin_s < last->begin_s;
+    }
+  });
+  CHECK(same);
+  CHECK(beside);
+  REQUIRE(timeline.collectives.size() == 8);
+  for (size_t i = 0; i < timeline.collectives.size(); ++i) {
+    const TimedSpan& sum = timeline.collectives[i];
+    CHECK(sum.name == "gradients." + std::to_string(i));
+    CHECK(sum.begin_s < sum.end_s);
+    if (i > 0) CHECK(sum.begin_s >= timeline.collectives[i - 1].end_s);
+  }
+  for (size_t i = 0; i + 1 < timeline.nodes.size(); ++i)
+    CHECK(timeline.nodes[i].end_s == timeline.nodes[i + 1].begin_s);
+  CHECK(timeline.nodes.back().end_s >= timeline.collectives.back().end_s);
+}
+
 TEST_CASE("equality: buckets start before the backward pass ends and the part that is all changes nothing") {
   const Graph graph = models::training_step(network(2), options_of(true));
   CHECK(layers::data_parallel(graph, {0, 2, 2}, 1).nodes().size() == graph.nodes().size());

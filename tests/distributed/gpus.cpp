@@ -4,7 +4,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 
 #include "engine/gloo_communicator.h"
 #include "tests/apps/tiny_run.h"
@@ -60,6 +62,26 @@ TEST_CASE("gpus: two and three ranks train what one trains") {
     run_well(kProgram, on_gpus(tiny, name + ".again", ranks, kTen));
     CHECK(same_tensors(manifest_of(tiny.folder(name), 10), manifest_of(tiny.folder(name + ".again"), 10)));
   }
+}
+
+TEST_CASE("gpus: a timeline shows nodes and collectives of a step") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  const TinyRun tiny;
+  const std::string file = tiny.folder("timeline.json");
+  std::vector<std::string> arguments = on_gpus(tiny, "run", 2, kTen);
+  arguments.insert(arguments.begin() + 1, {"--timeline", file});
+  const ProgramResult said = run_well(kProgram, arguments);
+  CHECK(said.out.find("iteration 3: nodes ") != std::string::npos);
+  const auto trace = nlohmann::json::parse(file_bytes(file));
+  std::set<std::string> nodes, collectives;
+  for (const auto& event : trace.at("traceEvents")) {
+    if (event.at("ph") == "X") (event.at("tid") == 0 ? nodes : collectives).insert(event.at("name"));
+  }
+  CHECK(nodes.count("gradients.0") == 1);
+  CHECK(nodes.count("sgd") == 1);
+  CHECK(collectives == std::set<std::string>{"norm.statistics.all_ranks", "loss.main.sum.all_reduce",
+                                             "norm.d_x.all_reduce", "gradients.0"});
 }
 
 TEST_CASE("gpus: accumulated updates and bf16 train what one trains") {

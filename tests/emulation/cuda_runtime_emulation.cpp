@@ -22,6 +22,7 @@ struct CUevent_st {
     std::chrono::steady_clock::time_point passed;
   };
   cudaStream_t stream = nullptr;
+  bool timed = true;
   std::shared_ptr<State> state = std::make_shared<State>();
 };
 struct CUgraph_st {
@@ -192,8 +193,10 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) {
   *event = new CUevent_st;
   return cudaSuccess;
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  return cudaEventCreate(event);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  *event = new CUevent_st;
+  (*event)->timed = flags != cudaEventDisableTiming;
+  return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
@@ -216,6 +219,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return cudaStreamSynchronize(event->stream);
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
+  if (!begin->timed || !end->timed) return cudaErrorInvalidValue;
   *ms = std::chrono::duration<float, std::milli>(end->state->passed - begin->state->passed).count();
   return cudaSuccess;
 }

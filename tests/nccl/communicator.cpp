@@ -232,6 +232,25 @@ TEST_CASE("a collective that waits for a rank that is gone ends before its time 
   CHECK(asked == 3);
 }
 
+TEST_CASE("collectives are timed between start and stop alone") {
+  const OneRank rank(with_stub());
+  float x = 1;
+  rank->join(rank->all_reduce("before", &x, 1));
+  rank->start_timing();
+  for (const char* name : {"first", "second"}) rank->join(rank->all_reduce(name, &x, 1));
+  const auto timed = rank->stop_timing();
+  REQUIRE(timed.size() == 2);
+  CHECK(timed[0].name == "first");
+  CHECK(timed[1].name == "second");
+  CHECK(timed[0].begin_s >= 0);
+  CHECK(timed[0].begin_s <= timed[0].end_s);
+  CHECK(timed[0].end_s <= timed[1].begin_s);
+  rank->join(rank->all_reduce("behind", &x, 1));
+  rank->wait();
+  rank->start_timing();
+  CHECK(rank->stop_timing().empty());
+}
+
 TEST_CASE("an exception that leaves does not wait for what hangs") {
   auto options = with_stub("all_reduce 1: hang");
   options.limit_s = 3600;
