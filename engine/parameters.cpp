@@ -67,8 +67,7 @@ void Parameters::add(const Graph& graph, uint64_t seed) {
       }
       fresh.push_back(&node);
       offsets.push_back(bytes);
-      bytes += (node.outputs[0].bytes() + kernels::kAlignment_bytes - 1) / kernels::kAlignment_bytes *
-               kernels::kAlignment_bytes;
+      bytes += kernels::aligned(node.outputs[0].bytes());
     }
   }
   if (fresh.empty()) return;

@@ -16,9 +16,7 @@
 namespace psanet {
 
 namespace {
-int64_t aligned(int64_t bytes) {
-  return (bytes + kernels::kAlignment_bytes - 1) / kernels::kAlignment_bytes * kernels::kAlignment_bytes;
-}
+using kernels::aligned;
 
 bool can_skip(const Node& node, size_t output) {
   const std::vector<int> skippable = node.op()->skippable();

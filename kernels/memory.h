@@ -12,6 +12,10 @@ namespace psanet::kernels {
 /// Every allocation and every tensor in the arena starts at a multiple of this: what cuBLASLt wants of a workspace, and
 /// a multiple of what everybody else wants.
 inline constexpr int64_t kAlignment_bytes = 256;
+/// Rounded up, so that what lies behind so many bytes is aligned too.
+constexpr int64_t aligned(int64_t bytes) {
+  return (bytes + kAlignment_bytes - 1) / kAlignment_bytes * kAlignment_bytes;
+}
 
 /// kAlignment_bytes aligned device memory; throws DeviceError when there is none left. bytes may be 0.
 void* allocate(CpuContext& ctx, int64_t bytes);

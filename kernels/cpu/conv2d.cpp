@@ -42,7 +42,7 @@ std::string preparing(const char* direction, const Conv2dDims& d) {
 
 /// Size of a described piece of the workspace, so that the next piece is aligned too.
 int64_t piece_bytes(const memory::desc& desc) {
-  return (static_cast<int64_t>(desc.get_size()) + kAlignment_bytes - 1) / kAlignment_bytes * kAlignment_bytes;
+  return aligned(static_cast<int64_t>(desc.get_size()));
 }
 
 void* offset(void* memory, int64_t bytes) {

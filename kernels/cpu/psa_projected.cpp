@@ -12,10 +12,6 @@ namespace {
 
 // Plainly: the whole over-complete map is computed into the workspace, and the scores are copied out of it and back.
 
-int64_t aligned(int64_t bytes) {
-  return (bytes + kAlignment_bytes - 1) / kAlignment_bytes * kAlignment_bytes;
-}
-
 int64_t logit_bytes(const PsaProjectedDims& d) {
   return aligned(d.psa.batch * d.psa.positions() * d.psa.logit_channels() * static_cast<int64_t>(sizeof(float)));
 }

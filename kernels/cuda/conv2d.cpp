@@ -47,7 +47,7 @@ Sizes sizes(const ConvolutionProblem& p) {
 
 /// Pieces of a workspace are aligned as the workspace itself is.
 int64_t piece_bytes(int64_t values, Scalar scalar) {
-  return ceil_div(values * size_bytes(scalar), kAlignment_bytes) * kAlignment_bytes;
+  return aligned(values * size_bytes(scalar));
 }
 void* offset(void* memory, int64_t bytes) {
   return static_cast<char*>(memory) + bytes;

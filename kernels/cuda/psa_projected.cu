@@ -28,10 +28,6 @@ __global__ void rows_from_above_kernel(int height, int images, int units, const 
   for (int i = static_cast<int>(threadIdx.x); i < units; i += static_cast<int>(blockDim.x)) to[i] = from[i];
 }
 
-int64_t aligned(int64_t bytes) {
-  return (bytes + kAlignment_bytes - 1) / kAlignment_bytes * kAlignment_bytes;
-}
-
 ScoreView view_of_scores(const PsaProjectedDims& d) {
   const PsaDims& p = d.psa;
   ScoreView v = score_view::of_map(p);
