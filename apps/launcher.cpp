@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "apps/app.h"
+#include "apps/step_board.h"
 #include "engine/error.h"
 #include "engine/gloo_communicator.h"
 #include "engine/tcp_store.h"
@@ -95,6 +96,8 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
   if (!has_gloo()) throw DeviceError("--ranks: this program was built without Gloo (libgloo-dev)");
   std::map<std::string, std::string> more = {{"PSANET_WORLD", std::to_string(ranks)}, {"PSANET_JOB", random_token()}};
   const StoreServer server("127.0.0.1", 0, more["PSANET_JOB"]);
+  const StepBoard board(ranks);
+  more["PSANET_STEPS"] = board.file();
   more["PSANET_STORE_PORT"] = std::to_string(server.port());
   more["PSANET_JOB_TOKEN"] = more["PSANET_JOB"];
   if (threads == 0 && !std::getenv("OMP_NUM_THREADS")) {
@@ -111,7 +114,7 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
     if (group > 0) ::kill(-group, signal);
   };
   for (size_t r = 0; r < all.size(); ++r) {
-    more["PSANET_RANK"] = std::to_string(r);
+    more["PSANET_RANK"] = more["PSANET_LOCAL_RANK"] = std::to_string(r);
     std::vector<std::string> lines = environment_of(more);
     std::vector<char*> environment;
     for (std::string& line : lines) environment.push_back(line.data());
@@ -151,10 +154,28 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
   }
   if (!first) return 0;
   if (code_of(*first) != kStopped) {
-    fmt::print(stderr, "psanet-train: error: rank {} {} first; the run has ended\n", first - all.data(),
-               end_of(*first));
+    const int64_t rank = first - all.data(), step = board.step(rank);
+    fmt::print(stderr, "psanet-train: error: rank {} {} first, {}; the run has ended\n", rank, end_of(*first),
+               step > 0 ? fmt::format("in step {}", step) : "before the first step");
   }
   return code_of(*first);
+}
+
+int64_t ranks_wanted(int64_t ranks, int64_t gpus, std::string& device) {
+  if (gpus == 0) return ranks;
+  if (ranks > 0) throw ConfigError(fmt::format("--gpus {}: found --ranks {} too, want one of the two", gpus, ranks));
+  if (device != "auto" && device != "cuda") {
+    throw ConfigError(fmt::format("--gpus {}: found --device {} too, want one of the two", gpus, device));
+  }
+  device = "cuda";
+  return gpus;
+}
+
+void require_gpus(int64_t gpus) {
+  if (gpus == 0) return;
+  const int found = Device::gpus();
+  if (found == 0) Device::cuda();  // says why
+  if (found < gpus) throw DeviceError(fmt::format("--gpus {}: this machine has {}", gpus, found));
 }
 
 std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit) {
@@ -172,6 +193,9 @@ std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono
   }
   auto store = std::make_shared<StoreClient>(place.host, place.port, place.token, place.rank, patience);
   std::shared_ptr<HostCommunicator> ranks = make_gloo_communicator(std::move(store), place.rank, place.world, limit);
+  if (std::shared_ptr<StepBoard> board = StepBoard::inherited(std::getenv("PSANET_STEPS"))) {
+    ranks->on_step([board, rank = place.rank](int64_t step) { board->set(rank, step); });
+  }
   ranks->on_failure([](const std::string& message) {
     std::fflush(stdout);
     fmt::print(stderr, "psanet-train: error: {}\n", message);

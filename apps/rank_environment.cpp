@@ -24,15 +24,15 @@ std::optional<int> number(const Environment& get, const char* name, int low, int
 }
 
 struct Scheme {
-  const char *from, *rank, *world, *job;
+  const char *from, *rank, *world, *local, *job;
 };
 
 constexpr int kMost = 65536;
-constexpr Scheme kOurs = {"psanet-train --ranks", "PSANET_RANK", "PSANET_WORLD", "PSANET_JOB"};
+constexpr Scheme kOurs = {"psanet-train --ranks", "PSANET_RANK", "PSANET_WORLD", "PSANET_LOCAL_RANK", "PSANET_JOB"};
 constexpr Scheme kOthers[] = {
-    {"torchrun", "RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID"},
-    {"OpenMPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMIX_NAMESPACE"},
-    {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_JOB_ID"},
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RUN_ID"},
+    {"OpenMPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "PMIX_NAMESPACE"},
+    {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_JOB_ID"},
 };
 
 /// Nothing if the scheme says nothing, or one rank.
@@ -48,6 +48,7 @@ std::optional<RankPlace> read(const Environment& get, const Scheme& scheme) {
   RankPlace place;
   place.rank = *rank;
   place.world = *world;
+  place.local_rank = number(get, scheme.local, 0, kMost).value_or(*rank);
   place.from = scheme.from;
   const char* job = get(scheme.job);
   if (job && *job) place.token = job;
@@ -82,10 +83,24 @@ std::optional<RankPlace> read_rank_environment(const Environment& get, int64_t r
     }
   }
   if (place && ranks > 0 && ranks != place->world) {
-    throw ConfigError(
-        fmt::format("--ranks {}, but {} has started {} ranks; leave --ranks out", ranks, place->from, place->world));
+    throw ConfigError(fmt::format("{} ranks are asked for, but {} has started {}; leave --ranks and --gpus out", ranks,
+                                  place->from, place->world));
   }
   return place;
+}
+
+std::string device_of_rank(const std::string& device, const RankPlace& place, int gpus) {
+  if (device == "cpu" || (device == "auto" && gpus == 0)) return "cpu";
+  if (device != "cuda" && device != "auto") {
+    throw ConfigError(fmt::format("--device {}: found with {} ranks, want cuda: every rank takes a GPU of its own",
+                                  device, place.world));
+  }
+  if (gpus == 1) return "cuda:0";  // what is started with a GPU for each task sees one
+  if (place.local_rank >= gpus && gpus > 0) {
+    throw ConfigError(fmt::format("--device {}: rank {} is number {} of this machine, which has GPUs 0 to {}", device,
+                                  place.rank, place.local_rank, gpus - 1));
+  }
+  return fmt::format("cuda:{}", place.local_rank);
 }
 
 }  // namespace psanet::apps

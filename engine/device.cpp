@@ -32,11 +32,11 @@ Device Device::cuda([[maybe_unused]] int index, [[maybe_unused]] Precision preci
 #endif
 }
 
-bool Device::has_gpu() {
+int Device::gpus() {
 #ifdef PSANET_HAS_CUDA
-  return kernels::cuda_device_count() > 0;
+  return kernels::cuda_device_count();
 #else
-  return false;
+  return 0;
 #endif
 }
 

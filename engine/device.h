@@ -48,8 +48,9 @@ class Device {
   /// precision that the device does not compute in.
   static Device named(const std::string& name, Precision precision, int threads = 0);
 
-  /// Is there a GPU that this program can use?
-  static bool has_gpu();
+  /// GPUs that this program can use.
+  static int gpus();
+  static bool has_gpu() { return gpus() > 0; }
   /// What this program was built with: "cpu", "cpu, cuda".
   static const char* backends();
 

@@ -20,7 +20,12 @@ class HostCommunicator : public Communicator {
   HostCommunicator() = default;
   ~HostCommunicator() override;
 
-  void set_step(int64_t step) override { step_ = step; }
+  void set_step(int64_t step) override {
+    step_ = step;
+    if (on_step_) on_step_(step);
+  }
+  /// Is called at the beginning of every step.
+  void on_step(std::function<void(int64_t)> call) { on_step_ = std::move(call); }
 
   /// Is called with the message of the first failure, by the thread that met it, before it is thrown. A process whose
   /// ranks are lost can end in it at once: threads that wait for ranks that wait for this one would hold it back.
@@ -72,6 +77,7 @@ class HostCommunicator : public Communicator {
   void work();
 
   std::function<void(const std::string&)> on_failure_;
+  std::function<void(int64_t)> on_step_;
   std::atomic<int64_t> step_ = 0;
   std::atomic<bool> broken_ = false;
 

@@ -1,6 +1,10 @@
 #include "engine/nccl_ranks.h"
 
+#include <fmt/format.h>
+
 #include <deque>
+
+#include "engine/error.h"
 
 #ifdef PSANET_HAS_CUDA
 #include "kernels/nccl.h"
@@ -73,6 +77,13 @@ class NcclRanks final : public Communicator {
 
 void join_devices(Device& device, std::shared_ptr<HostCommunicator> host, std::chrono::milliseconds limit) {
   const std::shared_ptr<HostCommunicator> ranks = std::move(host);
+  int64_t on_gpus = device.is_cpu() ? 0 : 1;
+  ranks->all_reduce("GPUs", std::span(&on_gpus, 1));
+  if (on_gpus != 0 && on_gpus != ranks->world()) {
+    throw DeviceError(
+        fmt::format("rank {} computes on {}, but {} of the {} ranks have a GPU: want all or none (--device)",
+                    ranks->rank(), device.is_cpu() ? "the processor" : "a GPU", on_gpus, ranks->world()));
+  }
   device.visit([&]<class Ctx>(Ctx& ctx) {
     if constexpr (kHostMemory<Ctx>) {
       device.join(ranks);

@@ -11,7 +11,7 @@ namespace psanet {
 
 /// Joins the device with the devices of the other ranks, all of which must call it: a processor by `host` itself, a GPU
 /// by an NCCL communicator, which the ranks find each other for through `host`. `limit`: of every collective.
-/// DeviceError without NCCL, or if the ranks do not come together.
+/// DeviceError without NCCL, if only some of the ranks have a GPU, or if they do not come together.
 void join_devices(Device& device, std::shared_ptr<HostCommunicator> host, std::chrono::milliseconds limit);
 
 }  // namespace psanet

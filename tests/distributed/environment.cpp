@@ -45,6 +45,7 @@ TEST_CASE("environment: torchrun and Slurm and OpenMPI and our launcher") {
   CHECK(torchrun->port == 29501);
   CHECK(torchrun->token == "job");
   CHECK(torchrun->rank_0_keeps_store);
+  CHECK(torchrun->local_rank == 3);  // it did not say
 
   const auto slurm = place_of({{"SLURM_PROCID", "5"}, {"SLURM_NTASKS", "6"}, {"SLURM_JOB_ID", "42"}});
   REQUIRE(slurm);
@@ -69,9 +70,31 @@ TEST_CASE("environment: torchrun and Slurm and OpenMPI and our launcher") {
   CHECK_FALSE(ours->rank_0_keeps_store);
 }
 
+TEST_CASE("environment: a rank knows its place on its machine and takes the GPU of that place") {
+  CHECK(place_of({{"RANK", "5"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}})->local_rank == 1);
+  CHECK(place_of({{"SLURM_PROCID", "5"}, {"SLURM_NTASKS", "8"}, {"SLURM_LOCALID", "2"}})->local_rank == 2);
+  CHECK(place_of({{"OMPI_COMM_WORLD_RANK", "5"}, {"OMPI_COMM_WORLD_SIZE", "8"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "3"}})
+            ->local_rank == 3);
+
+  apps::RankPlace place;
+  place.world = 8;
+  place.rank = 5;
+  place.local_rank = 1;
+  CHECK(apps::device_of_rank("cuda", place, 4) == "cuda:1");
+  CHECK(apps::device_of_rank("auto", place, 4) == "cuda:1");
+  CHECK(apps::device_of_rank("cuda", place, 1) == "cuda:0");  // a GPU for each task
+  CHECK(apps::device_of_rank("auto", place, 0) == "cpu");
+  CHECK(apps::device_of_rank("cpu", place, 4) == "cpu");
+  place.local_rank = 4;
+  CHECK_THROWS_WITH(apps::device_of_rank("cuda", place, 4),
+                    "--device cuda: rank 5 is number 4 of this machine, which has GPUs 0 to 3");
+  CHECK_THROWS_WITH(apps::device_of_rank("cuda:1", place, 4),
+                    "--device cuda:1: found with 8 ranks, want cuda: every rank takes a GPU of its own");
+}
+
 TEST_CASE("environment: contradictions are one line") {
   CHECK(refusal({{"RANK", "1"}, {"WORLD_SIZE", "2"}}, 4) ==
-        "--ranks 4, but torchrun has started 2 ranks; leave --ranks out");
+        "4 ranks are asked for, but torchrun has started 2; leave --ranks and --gpus out");
   CHECK(refusal({{"RANK", "2"}, {"WORLD_SIZE", "2"}}) == "environment: RANK=2 of WORLD_SIZE=2");
   CHECK(refusal({{"WORLD_SIZE", "2"}}) == "environment: WORLD_SIZE=2 without RANK");
   CHECK(refusal({{"RANK", "x"}, {"WORLD_SIZE", "2"}}) == "environment: RANK=x, want an integer of 0 to 65536");

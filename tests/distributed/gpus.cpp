@@ -4,10 +4,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 
+#include "engine/device.h"
 #include "engine/gloo_communicator.h"
 #include "tests/apps/tiny_run.h"
 #include "tests/support/catch.h"
@@ -41,8 +43,7 @@ class Variable {
 
 std::vector<std::string> on_gpus(const TinyRun& tiny, const std::string& run, int ranks,
                                  std::vector<std::string> settings, const std::string& limit_seconds = "20") {
-  settings.insert(settings.begin(),
-                  {"--device", "cuda", "--ranks", std::to_string(ranks), "--collective-limit", limit_seconds, "--set"});
+  settings.insert(settings.begin(), {"--gpus", std::to_string(ranks), "--collective-limit", limit_seconds, "--set"});
   return tiny.arguments(run, settings);
 }
 
@@ -61,6 +62,50 @@ TEST_CASE("gpus: two and three ranks train what one trains") {
     CHECK(worst_difference(manifest_of(tiny.folder("one"), 10), manifest_of(tiny.folder(name), 10)) < 1e-4);
     run_well(kProgram, on_gpus(tiny, name + ".again", ranks, kTen));
     CHECK(same_tensors(manifest_of(tiny.folder(name), 10), manifest_of(tiny.folder(name + ".again"), 10)));
+  }
+}
+
+TEST_CASE("gpus: what cannot be is one line") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  const TinyRun tiny;
+  struct Case {
+    std::vector<std::string> arguments;
+    int exit_code;
+    const char* says;
+  };
+  const Case cases[] = {
+      {{"--gpus", "3"}, 5, "--gpus 3: this machine has 2"},
+      {{"--gpus", "2", "--ranks", "2"}, 2, "--gpus 2: found --ranks 2 too, want one of the two"},
+      {{"--gpus", "2", "--device", "cpu"}, 2, "--gpus 2: found --device cpu too, want one of the two"},
+      {{"--ranks", "2", "--device", "cuda:1"}, 2, "--device cuda:1: found with 2 ranks, want cuda"},
+  };
+  for (const Case& c : cases) {
+    const ProgramResult result = run_program(kProgram, tiny.arguments("run", c.arguments));
+    INFO(result.err);
+    CHECK(result.exit_code == c.exit_code);
+    CHECK(result.err.find(c.says) != std::string::npos);
+    CHECK_FALSE(fs::exists(tiny.folder("run")));
+  }
+  const ProgramResult none = run_program("psanet-train", tiny.arguments("run", {"--gpus", "2"}));
+  if (!Device::has_gpu()) CHECK(none.exit_code == 5);
+}
+
+TEST_CASE("gpus: ranks on processors and on GPUs do not mix") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  const Variable world("WORLD_SIZE", "2"), port("MASTER_PORT", std::to_string(20000 + ::getpid() % 20000));
+  std::vector<std::unique_ptr<Running>> ranks;
+  for (const char* rank : {"0", "1"}) {
+    const Variable own("RANK", rank);
+    ranks.push_back(
+        std::make_unique<Running>(kProgram, tiny.arguments("run", {"--device", *rank == '0' ? "cpu" : "cuda"})));
+  }
+  for (auto& rank : ranks) {
+    const ProgramResult result = rank->wait();
+    INFO(result.err);
+    CHECK(result.exit_code == 5);
+    CHECK(result.err.find("but 1 of the 2 ranks have a GPU: want all or none (--device)") != std::string::npos);
   }
 }
 

@@ -162,6 +162,7 @@ TEST_CASE("processes: twenty times a rank is killed and the others end and say w
   if (skipped()) return;
   const TinyRun tiny;
   std::mt19937 random(5);
+  int with_step = 0;
   for (int trial = 0; trial < 20; ++trial) {
     const std::string name = "run" + std::to_string(trial);
     Running run("psanet-train", endless(tiny, name, "60"));
@@ -177,11 +178,15 @@ TEST_CASE("processes: twenty times a rank is killed and the others end and say w
     INFO("trial " << trial << ": rank " << victim << ", " << seconds << " s, said: " << result.err);
     CHECK(result.exit_code == 128 + SIGKILL);
     CHECK(seconds < 10);
-    CHECK(result.err.find("rank " + std::to_string(victim) + " was killed by signal 9") != std::string::npos);
+    const std::regex first("rank " + std::to_string(victim) + " was killed by signal 9 \\(Killed\\) first, " +
+                           "(in step \\d+|before the first step); the run has ended");
+    CHECK(std::regex_search(result.err, first));
+    with_step += result.err.find(" first, in step ") != std::string::npos;
     const std::regex survivor("rank \\d of 3, step \\d+: \\w+ \"[^\"]+\": rank " + std::to_string(victim) + " is gone");
     CHECK(std::regex_search(result.err, survivor));
     for (int rank : ranks) CHECK_FALSE(runs(rank));
   }
+  CHECK(with_step > 10);
 }
 
 TEST_CASE("processes: twenty times a rank stands still and the others end behind the time limit") {
