@@ -54,11 +54,11 @@ class GlooCommunicator final : public HostCommunicator {
  public:
   GlooCommunicator(std::shared_ptr<StoreClient> store, int rank, int world, std::chrono::milliseconds limit)
       : HostCommunicator(rank, world), store_(std::move(store)), limit_(limit) {
-    gloo::transport::tcp::attr attributes(store_->own_address().c_str());
-    auto device = gloo::transport::tcp::CreateDevice(attributes);
-    const auto context = std::make_shared<gloo::rendezvous::Context>(rank, world);
     // Programs do not start all at once, however short a collective may be.
     const auto connecting = std::max<std::chrono::milliseconds>(limit, std::chrono::seconds(30));
+    gloo::transport::tcp::attr attributes(reachable_address(connecting).c_str());
+    auto device = gloo::transport::tcp::CreateDevice(attributes);
+    const auto context = std::make_shared<gloo::rendezvous::Context>(rank, world);
     context->setTimeout(connecting);
     Addresses addresses(*store_, connecting);
     context->connectFullMesh(addresses, device);
@@ -76,6 +76,18 @@ class GlooCommunicator final : public HostCommunicator {
   }
 
  private:
+  /// The address by which a rank reaches the rendezvous is one by which others reach it; but on the rendezvous' own
+  /// machine that may be loopback, and the others then know the machine by the address they reached it by.
+  std::string reachable_address(std::chrono::milliseconds patience) {
+    const std::string own = store_->own_address(), prefix = "address of rank ";
+    store_->set(prefix + std::to_string(rank()), own);
+    bool others_elsewhere = false;
+    for (int r = 0; r < world(); ++r) {
+      others_elsewhere |= !is_loopback(store_->get(prefix + std::to_string(r), patience));
+    }
+    return others_elsewhere && is_loopback(own) ? store_->get(kStoreServer_address, patience) : own;
+  }
+
   void sum(Lane lane, std::span<float> values) override { sum_of(lane, values); }
   void sum(Lane lane, std::span<double> values) override { sum_of(lane, values); }
   void sum(Lane lane, std::span<int64_t> values) override { sum_of(lane, values); }

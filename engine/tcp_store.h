@@ -12,11 +12,18 @@ namespace psanet {
 /// Nothing longer is taken or given.
 inline constexpr uint32_t kStoreKey_bytes = 256, kStoreValue_bytes = 1u << 20;
 
-/// Keeps the values, on threads of its own, until it is destroyed.
+/// "localhost" or an address of this machine that no other one can reach.
+bool is_loopback(const std::string& host);
+
+/// The server itself sets this: an address by which a rank of another machine has reached it.
+inline constexpr const char* kStoreServer_address = "server address";
+
+/// Keeps the values, on a thread of its own, until it is destroyed. Connections that do not say the token within ten
+/// seconds are closed, and so are those beyond a hundred that have not said it yet.
 class StoreServer {
  public:
-  /// Listens on `host` (a name or an address; loopback is "127.0.0.1"); port 0 takes a free one. Clients must know
-  /// `token`. DeviceError if it cannot.
+  /// Listens on `host` alone if that is loopback, else on all addresses of this machine; port 0 takes a free one.
+  /// Clients must know `token`. DeviceError if it cannot.
   StoreServer(const std::string& host, int port, std::string token);
   ~StoreServer();
   StoreServer(const StoreServer&) = delete;
@@ -32,7 +39,8 @@ class StoreServer {
 /// several threads.
 class StoreClient {
  public:
-  /// Tries until `limit` has passed (the server may be started later). DeviceError names the address and what is wrong.
+  /// Tries all addresses of `host` until `limit` has passed (the server may be started later). DeviceError names the
+  /// address and what is wrong.
   StoreClient(const std::string& host, int port, const std::string& token, int rank, std::chrono::milliseconds limit);
   ~StoreClient();
   StoreClient(const StoreClient&) = delete;

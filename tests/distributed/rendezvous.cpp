@@ -1,5 +1,14 @@
 // The store by which ranks find each other, and the collectives themselves.
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
 #include <cstring>
+#include <filesystem>
+#include <memory>
+#include <vector>
 
 #include "engine/error.h"
 #include "tests/distributed/ranks.h"
@@ -48,6 +57,112 @@ TEST_CASE("store: a value is waited for, another job and a missing value are ref
   CHECK(message_of<std::logic_error>([&] { a.set(std::string(kStoreKey_bytes + 1, 'x'), ""); }) !=
         "nothing was thrown");
   CHECK(a.get("key", milliseconds(50)).size() == 3);  // the refusals broke nothing
+}
+
+TEST_CASE("store: loopback is listened on alone and a name of this machine everywhere") {
+  CHECK(is_loopback("localhost"));
+  CHECK(is_loopback("127.0.1.1"));
+  CHECK(is_loopback("::1"));
+  CHECK_FALSE(is_loopback("10.0.0.1"));
+  CHECK_FALSE(is_loopback("node1"));
+  {
+    const StoreServer server("127.0.0.2", 0, "token");
+    StoreClient there("127.0.0.2", server.port(), "token", 0, milliseconds(1000));
+    CHECK(there.own_address().rfind("127.", 0) == 0);
+    CHECK(contains(
+        message_of<DeviceError>([&] { StoreClient("127.0.0.1", server.port(), "token", 1, milliseconds(50)); }),
+        "refused"));
+  }
+  {
+    const StoreServer server("localhost", 0, "token");
+    StoreClient("localhost", server.port(), "token", 0, milliseconds(1000));
+  }
+  std::array<char, 256> name{};
+  REQUIRE(::gethostname(name.data(), name.size() - 1) == 0);
+  const StoreServer server(name.data(), 0, "token");
+  for (const char* address : {"127.0.0.1", "127.0.0.2"}) {
+    StoreClient(address, server.port(), "token", 0, milliseconds(1000));
+  }
+  StoreClient client("127.0.0.1", server.port(), "token", 0, milliseconds(1000));
+  CHECK(contains(message_of<DeviceError>([&] { client.get(kStoreServer_address, milliseconds(20)); }), "nobody gave"));
+  CHECK(contains(
+      message_of<DeviceError>([&] { StoreClient("no-such-machine.invalid", 1, "token", 0, milliseconds(100)); }),
+      "rank 0: no rendezvous at no-such-machine.invalid:1 within 0.1 s: "));
+}
+
+/// A connection that says what it likes.
+class Stranger {
+ public:
+  explicit Stranger(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  }
+  ~Stranger() { ::close(socket_); }
+  Stranger(const Stranger&) = delete;
+  Stranger& operator=(const Stranger&) = delete;
+
+  void say(const std::string& bytes) const { ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  /// Has the server closed it, within so many milliseconds?
+  bool closed(int within_ms) const {
+    pollfd waited{socket_, POLLIN, 0};
+    char byte = 0;
+    return ::poll(&waited, 1, within_ms) == 1 && ::recv(socket_, &byte, 1, 0) <= 0;
+  }
+
+ private:
+  int socket_;
+};
+
+int open_files() {
+  const std::filesystem::directory_iterator files("/proc/self/fd");
+  return static_cast<int>(std::distance(begin(files), end(files)));
+}
+
+TEST_CASE("store: strangers are sent away and hold up nobody") {
+  const StoreServer server("127.0.0.1", 0, "token");
+  StoreClient first("127.0.0.1", server.port(), "token", 0, milliseconds(1000));
+  const int files = open_files();
+  {
+    const Stranger nonsense(server.port());
+    nonsense.say("GET / HTTP/1.1\r\nHost: here\r\n\r\n");
+    CHECK(nonsense.closed(5000));
+    const Stranger large(server.port());
+    large.say(std::string("PSA1H\0\0\0\1\0\0\0\xff\xff\0\0\0\0\0\0", 20));  // a token of 65535 bytes
+    CHECK(large.closed(5000));
+  }
+  std::vector<std::unique_ptr<Stranger>> silent;
+  for (int i = 0; i < 300; ++i) silent.push_back(std::make_unique<Stranger>(server.port()));
+  StoreClient second("127.0.0.1", server.port(), "token", 1, milliseconds(5000));
+  second.set("key", "value");
+  CHECK(first.get("key", milliseconds(1000)) == "value");
+  CHECK(silent.front()->closed(5000));
+  CHECK_FALSE(silent.back()->closed(0));
+  silent.clear();
+  for (int i = 0; i < 200; ++i) {
+    CHECK(contains(
+        message_of<DeviceError>([&] { StoreClient("127.0.0.1", server.port(), "other", 1, milliseconds(1000)); }),
+        "another job's rendezvous"));
+  }
+  for (int i = 0; i < 1000 && open_files() > files + 2; ++i) std::this_thread::sleep_for(milliseconds(5));
+  CHECK(open_files() <= files + 2);  // the second client and its end at the server
+  CHECK(first.gone(milliseconds(20)) == -1);
+}
+
+TEST_CASE("store: whoever says the token a letter at a time has ten seconds in all") {
+  const StoreServer server("127.0.0.1", 0, "token");
+  const Stranger slow(server.port());
+  slow.say(std::string("PSA1H\0\0\0\xc8\0\0\0\0\0\0\0\0\0\0\0", 20));  // 200 bytes follow
+  const auto start = std::chrono::steady_clock::now();
+  double seconds = 0;
+  while (seconds < 20 && !slow.closed(500)) {
+    slow.say("1");
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  CHECK(seconds > 8);
+  CHECK(seconds < 15);
 }
 
 TEST_CASE("store: no server and a taken port are one line") {
