@@ -12,10 +12,13 @@ if(NOT PSANET_KERNEL_TESTS_ONLY)
 endif()
 
 # Gloo (several ranks on processors) may be missing: then programs say so when they are asked for ranks.
-find_path(GLOO_INCLUDE_DIR gloo/allreduce.h)
-find_library(GLOO_LIBRARY gloo)
-if(NOT GLOO_INCLUDE_DIR OR NOT GLOO_LIBRARY)
-  message(STATUS "Gloo not found: one rank only on processors")
+option(PSANET_GLOO "Several ranks, where Gloo is found" ON)
+if(PSANET_GLOO)
+  find_path(GLOO_INCLUDE_DIR gloo/allreduce.h)
+  find_library(GLOO_LIBRARY gloo)
+  if(NOT GLOO_INCLUDE_DIR OR NOT GLOO_LIBRARY)
+    message(STATUS "Gloo not found: one rank only")
+  endif()
 endif()
 
 # oneDNN by file: Debian's dnnl-config.cmake wants OpenCL's development files, which neither it nor we use on the CPU.

@@ -71,7 +71,7 @@ class GlooCommunicator final : public HostCommunicator {
       const int rank = store_->gone(limit);
       return rank < 0 ? std::string() : fmt::format("rank {} is gone", rank);
     } catch (const DeviceError&) {
-      return "the process that keeps the rendezvous (rank 0, or the launcher) is gone";
+      return "the process that keeps the rendezvous (rank 0, or the launcher) is out of reach";
     }
   }
 
