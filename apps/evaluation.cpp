@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "apps/progress.h"
@@ -20,7 +21,8 @@ std::string Evaluation::pace() const {
 namespace {
 
 /// The labels of one image, which the predictor has counted where it made them itself; empty if nobody asked for them.
-data::LabelMap predict(models::Predictor& predictor, const data::LabelledImage& sample, const EvaluationHooks& hooks) {
+data::LabelMap predict(models::Predictor& predictor, const data::LabelledImage& sample, const EvaluationHooks& hooks,
+                       bool for_sink) {
   if (hooks.labels) return hooks.labels(sample.image);
   const data::FloatImage image(sample.image);
   const models::FloatImageView view{image.height, image.width, image.pixels.data()};
@@ -29,7 +31,7 @@ data::LabelMap predict(models::Predictor& predictor, const data::LabelledImage& 
     prediction.labels = predictor.labels(view);
   } else {
     predictor.score(view, sample.label.labels);
-    if (!hooks.sink) return {};
+    if (!hooks.sink || !for_sink) return {};
     prediction.labels = predictor.last_labels();
   }
   prediction.height = image.height;
@@ -37,37 +39,81 @@ data::LabelMap predict(models::Predictor& predictor, const data::LabelledImage& 
   return prediction;
 }
 
+/// The label map that rank `owner` has, on every rank.
+data::LabelMap of_rank(HostCommunicator& ranks, int owner, data::LabelMap own) {
+  if (ranks.world() == 1) return own;
+  int64_t size[] = {own.height, own.width};
+  ranks.broadcast("prediction", std::as_writable_bytes(std::span(size)), owner);
+  own.height = static_cast<int>(size[0]);
+  own.width = static_cast<int>(size[1]);
+  own.labels.resize(static_cast<size_t>(size[0] * size[1]));
+  ranks.broadcast("prediction", std::as_writable_bytes(std::span(own.labels)), owner);
+  return own;
+}
+
 }  // namespace
+
+data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, HostCommunicator& ranks) {
+  std::vector<int64_t> counts = own.counts();
+  ranks.all_reduce("scores", counts);
+  data::ConfusionMatrix all(own.classes());
+  all.add_counts(counts);
+  return all;
+}
 
 Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                     const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks) {
+  HostCommunicator alone;
+  return evaluate(predictor, dataset, samples, title, hooks, alone);
+}
+
+Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
+                    const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks,
+                    HostCommunicator& ranks) {
+  const auto rank = static_cast<size_t>(ranks.rank()), world = static_cast<size_t>(ranks.world());
+  std::vector<data::Sample> own;
+  for (size_t i = rank; i < samples.size(); i += world) own.push_back(samples[i]);
   Evaluation result{data::ConfusionMatrix(dataset.class_count())};
-  data::ReadAhead decoded(dataset, samples);
+  data::ReadAhead decoded(dataset, own);
   Progress progress(title, static_cast<int64_t>(samples.size()));
   predictor.clear_confusion();
   data::ConfusionMatrix so_far(dataset.class_count());
   double looked_seconds = -1;
-  for (size_t i = 0; i < samples.size(); ++i) {
+  // In rounds of an image a rank, all together: nobody waits for others longer than for an image.
+  for (size_t first = 0; first < samples.size(); first += world) {
+    const size_t end = std::min(first + world, samples.size());
     if (hooks.before_each) hooks.before_each();
-    const data::LabelledImage sample = decoded.next();
-    const bool labelled = !sample.label.labels.empty();
-    const data::LabelMap prediction = predict(predictor, sample, hooks);
-    if (labelled && hooks.labels) predictor.count(prediction.labels, sample.label.labels);
-    if (hooks.sink) hooks.sink(samples[i], prediction);
-    result.scored |= labelled;
+    data::LabelMap prediction;
+    if (first + rank < end) {
+      const data::LabelledImage sample = decoded.next();
+      const bool labelled = !sample.label.labels.empty();
+      prediction = predict(predictor, sample, hooks, first + rank < hooks.sink_most);
+      if (labelled && hooks.labels) predictor.count(prediction.labels, sample.label.labels);
+      result.scored |= labelled;
+    }
+    for (size_t i = first; hooks.sink && i < std::min(end, hooks.sink_most); ++i) {
+      const data::LabelMap shown =
+          of_rank(ranks, static_cast<int>(i - first), i == first + rank ? prediction : data::LabelMap());
+      if (rank == 0) hooks.sink(samples[i], shown);
+    }
     std::string text = result.scored ? "" : "no labels: nothing is scored";
     if (result.scored) {
       // Reading the counts waits for the device.
-      if (progress.seconds() > looked_seconds + 1 || i + 1 == samples.size()) {
+      if (progress.seconds() > looked_seconds + 1 || end == samples.size()) {
         looked_seconds = progress.seconds();
         so_far = data::ConfusionMatrix(dataset.class_count());
         so_far.add_counts(predictor.confusion());
       }
-      text = fmt::format("mIoU {:.2f}", 100 * so_far.mean_iou());
+      text = fmt::format("mIoU {:.2f}{}", 100 * so_far.mean_iou(), world > 1 ? " (of rank 0)" : "");
     }
-    progress.update(static_cast<int64_t>(i) + 1, fmt::format("{}  data wait {:.1f} s", text, decoded.waited_seconds()));
+    progress.update(static_cast<int64_t>(end), fmt::format("{}  data wait {:.1f} s", text, decoded.waited_seconds()));
   }
-  result.scores.add_counts(predictor.confusion());
+  int64_t scored = result.scored ? 1 : 0;
+  ranks.all_reduce("scored", std::span(&scored, 1));
+  result.scored = scored > 0;
+  data::ConfusionMatrix own_scores(dataset.class_count());
+  own_scores.add_counts(predictor.confusion());
+  result.scores = over_ranks(own_scores, ranks);
   result.images = static_cast<int64_t>(samples.size());
   result.seconds = progress.seconds();
   result.waited_seconds = decoded.waited_seconds();

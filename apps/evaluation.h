@@ -3,10 +3,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 
 #include "data/dataset.h"
 #include "data/metrics.h"
 #include "data/samples.h"
+#include "engine/host_communicator.h"
 #include "models/prediction.h"
 
 namespace psanet::apps {
@@ -29,8 +31,9 @@ using LabelFunction = std::function<data::LabelMap(const data::Image&)>;
 
 /// What others do while a split is evaluated; each may be empty.
 struct EvaluationHooks {
-  std::function<void()> before_each;  // before every image; what it throws ends the evaluation
-  PredictionSink sink;
+  std::function<void()> before_each;  // before every image (every round); what it throws ends the evaluation
+  PredictionSink sink;  // of several ranks rank 0's is called, for all samples; all must have one, or none
+  size_t sink_most = std::numeric_limits<size_t>::max();  // samples, from the first on, that the sink gets
   LabelFunction labels;  // makes the labels instead of the predictor (a CRF on its probabilities)
 };
 
@@ -39,6 +42,15 @@ struct EvaluationHooks {
 Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                     const std::vector<data::Sample>& samples, const std::string& title,
                     const EvaluationHooks& hooks = {});
+
+/// The same by several ranks, all of which call it: sample i is predicted by rank i % world, in rounds of one image a
+/// rank. The result is that of all of them, on every rank.
+Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
+                    const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks,
+                    HostCommunicator& ranks);
+
+/// The counts of all ranks together; all must call it.
+data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, HostCommunicator& ranks);
 
 /// "mIoU 43.21  mAcc 53.40  pixel accuracy 80.01 (%)"
 std::string summary(const data::ConfusionMatrix& scores);

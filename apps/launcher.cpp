@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <map>
@@ -155,27 +156,10 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
   if (!first) return 0;
   if (code_of(*first) != kStopped) {
     const int64_t rank = first - all.data(), step = board.step(rank);
-    fmt::print(stderr, "psanet-train: error: rank {} {} first, {}; the run has ended\n", rank, end_of(*first),
-               step > 0 ? fmt::format("in step {}", step) : "before the first step");
+    fmt::print(stderr, "{}: error: rank {} {} first, {}; the run has ended\n", program_invocation_short_name, rank,
+               end_of(*first), step > 0 ? fmt::format("in step {}", step) : "before the first step");
   }
   return code_of(*first);
-}
-
-int64_t ranks_wanted(int64_t ranks, int64_t gpus, std::string& device) {
-  if (gpus == 0) return ranks;
-  if (ranks > 0) throw ConfigError(fmt::format("--gpus {}: found --ranks {} too, want one of the two", gpus, ranks));
-  if (device != "auto" && device != "cuda") {
-    throw ConfigError(fmt::format("--gpus {}: found --device {} too, want one of the two", gpus, device));
-  }
-  device = "cuda";
-  return gpus;
-}
-
-void require_gpus(int64_t gpus) {
-  if (gpus == 0) return;
-  const int found = Device::gpus();
-  if (found == 0) Device::cuda();  // says why
-  if (found < gpus) throw DeviceError(fmt::format("--gpus {}: this machine has {}", gpus, found));
 }
 
 std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit) {
@@ -198,7 +182,7 @@ std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono
   }
   ranks->on_failure([](const std::string& message) {
     std::fflush(stdout);
-    fmt::print(stderr, "psanet-train: error: {}\n", message);
+    fmt::print(stderr, "{}: error: {}\n", program_invocation_short_name, message);
     std::fflush(stderr);
     ::_exit(kDevice);  // checkpoints are whole or absent, whenever a process ends
   });

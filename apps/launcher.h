@@ -17,12 +17,6 @@ namespace psanet::apps {
 /// of the rank that failed first (128 + signal if one killed it), after one line that names it.
 int launch_ranks(int64_t ranks, int64_t threads, char** argv);
 
-/// What --ranks and --gpus ask for: 0 if neither is given. `device`: --device, which --gpus makes "cuda". ConfigError
-/// if they contradict each other.
-int64_t ranks_wanted(int64_t ranks, int64_t gpus, std::string& device);
-/// DeviceError if this machine has fewer GPUs than that.
-void require_gpus(int64_t gpus);
-
 /// Joins the other ranks. Ranks above 0 print nothing on standard output from here on. `limit`: of every collective.
 std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono::milliseconds limit);
 

@@ -7,6 +7,7 @@
 #include "apps/app.h"
 #include "apps/evaluation.h"
 #include "apps/network_source.h"
+#include "apps/rank_options.h"
 #include "apps/submission.h"
 #include "data/codec.h"
 #include "engine/error.h"
@@ -39,7 +40,7 @@ std::filesystem::path default_archive(const EvalOptions& o, const SubmissionForm
   return o.folder.empty() ? std::filesystem::path(file) : o.folder / file;
 }
 
-void evaluate_split(EvalOptions o, const DeviceChoice& choice) {
+void evaluate_split(EvalOptions o, const DeviceChoice& choice, HostCommunicator& ranks) {
   std::optional<SubmissionFormat> format;
   if (!o.submit.empty()) format = submission_format(o.submit);  // wrong names are found before anything is read
   Network network(o.network, choice);
@@ -57,18 +58,19 @@ void evaluate_split(EvalOptions o, const DeviceChoice& choice) {
                     "--save-predictions",
                     o.split));
   }
-  if (!o.folder.empty()) std::filesystem::create_directories(o.folder);
+  const bool writes = ranks.rank() == 0;
+  if (!o.folder.empty() && writes) std::filesystem::create_directories(o.folder);
   const std::filesystem::path predictions = o.folder / "predictions";
-  if (o.save_predictions) std::filesystem::create_directories(predictions);
+  if (o.save_predictions && writes) std::filesystem::create_directories(predictions);
   std::optional<SubmissionWriter> writer;
   if (format) {
     if (o.submission.empty()) o.submission = default_archive(o, *format);
-    writer.emplace(*format, dataset, samples, o.submission);
+    if (writes) writer.emplace(*format, dataset, samples, o.submission);
   }
   const std::vector<data::Rgb> palette = dataset.palette();
   EvaluationHooks hooks;
   if (network.crf) hooks.labels = [&](const data::Image& image) { return network.labels(image); };
-  if (o.save_predictions || writer) {
+  if (o.save_predictions || format) {
     hooks.sink = [&](const data::Sample& sample, const data::LabelMap& prediction) {
       if (o.save_predictions) {
         data::write_label_png(predictions / (sample.image.stem().string() + ".png"), prediction, palette);
@@ -78,7 +80,12 @@ void evaluate_split(EvalOptions o, const DeviceChoice& choice) {
   }
 
   const std::string protocol = network.describe();
-  const Evaluation evaluation = evaluate(network.predictor, dataset, samples, o.split, hooks);
+  hooks.before_each = [&, image = int64_t{0}]() mutable {
+    ranks.set_step(++image);
+    ranks.barrier("next image");
+  };
+  const Evaluation evaluation = evaluate(network.predictor, dataset, samples, o.split, hooks, ranks);
+  if (!writes) return;
   if (evaluation.scored) {
     fmt::print("{}{}\n", class_table(dataset, evaluation.scores), protocol);
     if (!o.folder.empty()) write_scores(o.folder, dataset, evaluation.scores, protocol);
@@ -112,7 +119,17 @@ int main(int argc, char** argv) {
   app.option("--submit", options.submit, "writes the archive for a test server: ade20k, voc2012 or cityscapes");
   app.option("--submission", options.submission, "its file (default: <output>/<server>.zip or .tar.gz)");
   app.option("--check-submission", options.check, "only checks an archive; with --submit, --data-root and --split");
-  return app.run(argc, argv, [&] {
-    options.check.empty() ? apps::evaluate_split(options, app.device()) : apps::check_archive(options);
+  apps::RankOptions ranks;
+  ranks.add_to(app);
+  int code = 0;
+  const int own_code = app.run(argc, argv, [&] {
+    if (!options.check.empty()) return apps::check_archive(options);
+    apps::DeviceChoice device = app.device();
+    const apps::RankStart start = apps::start_ranks(ranks, device, argv);
+    code = start.launched.value_or(0);
+    if (start.launched) return;
+    HostCommunicator alone;
+    apps::evaluate_split(options, device, start.joined ? *start.joined : alone);
   });
+  return own_code != 0 ? own_code : code;
 }

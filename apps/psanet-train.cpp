@@ -1,10 +1,8 @@
 // psanet-train: trains a network by a recipe.
 #include <fmt/format.h>
 
-#include <cstdlib>
-
 #include "apps/app.h"
-#include "apps/launcher.h"
+#include "apps/rank_options.h"
 #include "apps/training.h"
 #include "engine/error.h"
 
@@ -33,10 +31,8 @@ int main(int argc, char** argv) {
   app.flag("--deterministic", deterministic,
            "two runs give the same bits: always so, on processors (with the same --threads) and on GPUs of one kind; "
            "there is nothing faster to turn on instead");
-  int64_t ranks = 0, gpus = 0, limit_seconds = 600;
-  app.option("--ranks", ranks, "starts this many processes that train together (docs/distributed.md)", 1);
-  app.option("--gpus", gpus, "the same with a GPU for each: --ranks with --device cuda", 1);
-  app.option("--collective-limit", limit_seconds, "seconds that a rank waits for the others before it gives up", 1);
+  apps::RankOptions ranks;
+  ranks.add_to(app);
   app.add_device();
   int code = 0;
   const int own_code = app.run(argc, argv, [&] {
@@ -63,20 +59,13 @@ int main(int argc, char** argv) {
     if (options.run_folder.empty()) options.run_folder = std::filesystem::path("runs") / file.stem();
     options.device = app.device();
     if (!options.device.precision.empty()) overrides.push_back("precision=\"" + options.device.precision + "\"");
-    ranks = apps::ranks_wanted(ranks, gpus, options.device.device);
-    const auto place = apps::read_rank_environment([](const char* variable) { return std::getenv(variable); }, ranks);
     const apps::Recipe recipe = apps::read_recipe(file, overrides);
     options.device.precision = psanet::name(recipe.precision);
-    if (!place && ranks > 1) {
-      apps::require_gpus(gpus);
-      code = apps::launch_ranks(ranks, app.device().threads, argv);
-      return;
-    }
-    options.collective_limit = std::chrono::seconds(limit_seconds);
-    if (place) {
-      options.device.device = apps::device_of_rank(options.device.device, *place, Device::gpus());
-      options.ranks = apps::join_ranks(*place, options.collective_limit);
-    }
+    const apps::RankStart start = apps::start_ranks(ranks, options.device, argv);
+    code = start.launched.value_or(0);
+    if (start.launched) return;
+    options.ranks = start.joined;
+    options.collective_limit = ranks.limit();
     apps::train(recipe, options);
     fmt::print("the run is in {}\n", options.run_folder.string());
   });

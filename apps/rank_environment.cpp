@@ -28,7 +28,7 @@ struct Scheme {
 };
 
 constexpr int kMost = 65536;
-constexpr Scheme kOurs = {"psanet-train --ranks", "PSANET_RANK", "PSANET_WORLD", "PSANET_LOCAL_RANK", "PSANET_JOB"};
+constexpr Scheme kOurs = {"--ranks", "PSANET_RANK", "PSANET_WORLD", "PSANET_LOCAL_RANK", "PSANET_JOB"};
 constexpr Scheme kOthers[] = {
     {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RUN_ID"},
     {"OpenMPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "PMIX_NAMESPACE"},

@@ -14,7 +14,7 @@ struct RankPlace {
   std::string host = "127.0.0.1", token = "psanet";  // of the rendezvous
   int port = 29501;
   bool rank_0_keeps_store = true;  // else the launcher does
-  std::string from;                // "torchrun", "Slurm", "OpenMPI", "psanet-train --ranks"
+  std::string from;                // "torchrun", "Slurm", "OpenMPI", "--ranks"
 };
 
 /// getenv(), or a test's table.

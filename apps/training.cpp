@@ -385,25 +385,17 @@ class Run {
     }
     predictor_->refresh();
     struct Interrupted {};
-    // One image a rank and round: so a signal ends it soon, and nobody waits for others longer than for an image.
-    int64_t rounds = 0;
-    const int64_t all_rounds = (static_cast<int64_t>(val_samples_.size()) + ranks_.world() - 1) / ranks_.world();
     data::ConfusionMatrix scores(dataset_.class_count());
     try {
       EvaluationHooks hooks;
       hooks.before_each = [&] {
-        ++rounds;
         if (any_rank(signals_->received() != 0)) throw Interrupted{};
       };
-      int64_t looked_at = 0;
-      if (writes() && recipe_.evaluation.samples > 0) {
-        hooks.sink = [&](const data::Sample& sample, const data::LabelMap& prediction) {
-          if (looked_at++ < recipe_.evaluation.samples) show(iteration, sample, prediction);
-        };
-      }
-      const data::ConfusionMatrix own = evaluate(*predictor_, dataset_, own_samples(), recipe_.val_split, hooks).scores;
-      while (rounds < all_rounds) hooks.before_each();
-      scores = over_ranks(own, ranks_);
+      hooks.sink_most = static_cast<size_t>(recipe_.evaluation.samples);
+      hooks.sink = [&](const data::Sample& sample, const data::LabelMap& prediction) {
+        show(iteration, sample, prediction);
+      };
+      scores = evaluate(*predictor_, dataset_, val_samples_, recipe_.val_split, hooks, ranks_).scores;
     } catch (const Interrupted&) {
       stopping_ = true;  // a resumed run makes it anew
       return;
@@ -428,14 +420,6 @@ class Run {
     }
     // Last: a checkpoint without scores has its evaluation made anew when a run goes on from it.
     checkpoints_.add_scores(parameters_, iteration, by_name);
-  }
-
-  /// Every world-th sample, from the rank's on.
-  std::vector<data::Sample> own_samples() const {
-    std::vector<data::Sample> own;
-    for (auto i = static_cast<size_t>(ranks_.rank()); i < val_samples_.size(); i += static_cast<size_t>(ranks_.world()))
-      own.push_back(val_samples_[i]);
-    return own;
   }
 
   /// What the network makes of a sample, in the run folder and in TensorBoard.

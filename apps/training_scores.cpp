@@ -1,14 +1,8 @@
 #include "apps/training_scores.h"
 
-namespace psanet::apps {
+#include "apps/evaluation.h"
 
-data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, HostCommunicator& ranks) {
-  std::vector<int64_t> counts = own.counts();
-  ranks.all_reduce("scores", counts);
-  data::ConfusionMatrix all(own.classes());
-  all.add_counts(counts);
-  return all;
-}
+namespace psanet::apps {
 
 TrainingScores::TrainingScores(Program& step, int classes, int64_t batches)
     : batches_(batches), update_(classes), sum_(classes) {

@@ -11,9 +11,6 @@
 
 namespace psanet::apps {
 
-/// The counts of all ranks together; all must call it.
-data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, HostCommunicator& ranks);
-
 /// Sums up the output "confusion" of a training step: of this rank's part of the batches, until of_update() or
 /// since_last_call(), which all ranks must call, put those of all ranks together.
 class TrainingScores {

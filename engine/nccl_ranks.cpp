@@ -71,8 +71,9 @@ class NcclRanks final : public Communicator {
   std::deque<int64_t> started_;  // sums that nobody has waited for
 };
 
-void join(Device& device, kernels::CudaContext& ctx, const std::shared_ptr<HostCommunicator>& ranks,
-          std::chrono::milliseconds limit) {
+template <class Ctx>
+std::shared_ptr<Communicator> make_nccl_ranks(Ctx& ctx, const std::shared_ptr<HostCommunicator>& ranks,
+                                              std::chrono::milliseconds limit) {
   kernels::NcclOptions options;
   options.limit_s = std::chrono::duration<double>(limit).count();
   // NCCL does not always see that a process has ended; the host's connections do.
@@ -80,22 +81,13 @@ void join(Device& device, kernels::CudaContext& ctx, const std::shared_ptr<HostC
   kernels::NcclId id{};
   if (ranks->rank() == 0) id = kernels::make_nccl_id(options);
   ranks->broadcast("NCCL's id", std::as_writable_bytes(std::span(id)), 0);
-  device.join(std::make_shared<NcclRanks>(
-      ranks->rank(), ranks->world(), kernels::make_nccl_communicator(ctx, id, ranks->rank(), ranks->world(), options)));
+  return std::make_shared<NcclRanks>(ranks->rank(), ranks->world(),
+                                     kernels::make_nccl_communicator(ctx, id, ranks->rank(), ranks->world(), options));
 }
 
 }  // namespace
 
 #endif
-
-namespace {
-
-void join(Device& device, kernels::CpuContext&, const std::shared_ptr<HostCommunicator>& ranks,
-          std::chrono::milliseconds) {
-  device.join(ranks);
-}
-
-}  // namespace
 
 void join_devices(Device& device, std::shared_ptr<HostCommunicator> host, std::chrono::milliseconds limit) {
   const std::shared_ptr<HostCommunicator> ranks = std::move(host);
@@ -106,7 +98,13 @@ void join_devices(Device& device, std::shared_ptr<HostCommunicator> host, std::c
         fmt::format("rank {} computes on {}, but {} of the {} ranks have a GPU: want all or none (--device)",
                     ranks->rank(), device.is_cpu() ? "the processor" : "a GPU", on_gpus, ranks->world()));
   }
-  device.visit([&](auto& ctx) { join(device, ctx, ranks, limit); });
+  device.visit([&]<class Ctx>(Ctx& ctx) {
+    if constexpr (kHostMemory<Ctx>) {
+      device.join(ranks);
+    } else {
+      device.join(make_nccl_ranks(ctx, ranks, limit));
+    }
+  });
 }
 
 }  // namespace psanet

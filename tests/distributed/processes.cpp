@@ -68,6 +68,34 @@ TEST_CASE("processes: two ranks train what one trains, and score and log the sam
   CHECK(both.metrics.at("allAcc_val") == Approx(one.metrics.at("allAcc_val")).margin(0.02));
 }
 
+TEST_CASE("processes: two and four ranks score and predict what one does") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  run_well("psanet-train", tiny.arguments("run", {"--set", "val_split=val", "iterations=10"}));
+  const auto evaluate = [&](const std::string& folder, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {tiny.folder("run"),   "--output",  tiny.folder(folder),
+                                          "--save-predictions", "--threads", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_well("psanet-eval", arguments);
+  };
+  evaluate("one", {});
+  for (const std::string ranks : {"2", "4"}) {  // of four one has no image
+    const ProgramResult said = evaluate(ranks, {"--ranks", ranks});
+    CHECK(said.err.empty());
+    CHECK(said.out.find("3 images in") == said.out.rfind("3 images in"));  // rank 0 alone prints
+    for (const char* file : {"metrics.json", "classes.csv", "confusion.csv"}) {
+      INFO(file);
+      CHECK(file_bytes(tiny.folder("one") / file) == file_bytes(tiny.folder(ranks) / file));
+    }
+    int predictions = 0;
+    for (const auto& entry : fs::directory_iterator(tiny.folder("one") / "predictions")) {
+      CHECK(file_bytes(entry.path()) == file_bytes(tiny.folder(ranks) / "predictions" / entry.path().filename()));
+      ++predictions;
+    }
+    CHECK(predictions == 3);
+  }
+}
+
 TEST_CASE("processes: fewer images than ranks are one line") {
   if (skipped()) return;
   const TinyRun tiny;
