@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <CLI/CLI.hpp>
 #include <new>
+#include <set>
 
 #include "apps/loss_watch.h"
 #include "apps/stop_signals.h"
@@ -22,7 +24,32 @@ struct App::Impl {
   CLI::App& cli;
   std::vector<std::unique_ptr<App>> commands;
   std::function<void()> body;  // of a sub-command
+  std::set<std::string> assignments;
 };
+
+namespace {
+
+bool is_assignment(const std::string& text) {
+  return text.rfind("-", 0) != 0 && text.find('=') != std::string::npos;
+}
+
+/// "--set a=1 b=2 name" as "--set a=1 --set b=2 name".
+std::vector<std::string> one_value_each(const std::vector<std::string>& arguments,
+                                        const std::set<std::string>& options) {
+  std::vector<std::string> result;
+  std::string open;  // the option that takes assignments, once it has its first value
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const bool has_first = i > 0 && options.count(arguments[i - 1]) > 0;
+    if (has_first) open = arguments[i - 1];
+    if (!open.empty() && !has_first) {
+      is_assignment(arguments[i]) ? result.push_back(open) : open.clear();
+    }
+    result.push_back(arguments[i]);
+  }
+  return result;
+}
+
+}  // namespace
 
 App::App(std::string name, std::string about)
     : impl_(new Impl(std::make_shared<CLI::App>(std::move(about), std::move(name)))) {}
@@ -66,11 +93,15 @@ void App::option(const std::string& name, double& value, const std::string& help
 void App::option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
   impl_->cli.add_option(name, values, help)->take_all();
 }
+void App::assignments(const std::string& name, std::vector<std::string>& values, const std::string& help) {
+  repeated_option(name, values, help);
+  impl_->assignments.insert(name);
+}
 void App::repeated_option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
   impl_->cli.add_option(name, values, help)->take_all()->allow_extra_args(false);
 }
 void App::option(const std::string& name, std::vector<double>& values, const std::string& help) {
-  impl_->cli.add_option(name, values, help)->delimiter(',');
+  impl_->cli.add_option(name, values, help)->delimiter(',')->allow_extra_args(false);
 }
 void App::flag(const std::string& name, bool& value, const std::string& help) {
   impl_->cli.add_flag(name, value, help);
@@ -120,7 +151,10 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   }
   const App* chosen = nullptr;
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments =
+        one_value_each(std::vector<std::string>(argv + 1, argv + argc), impl_->assignments);
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+    app.parse(std::move(arguments));
     for (const auto& command : impl_->commands) {
       if (command->impl_->cli.parsed()) chosen = command.get();
     }

@@ -51,6 +51,8 @@ class App {
   void option(const std::string& name, double& value, const std::string& help);
   /// May be given several times, with one or several values.
   void option(const std::string& name, std::vector<std::string>& values, const std::string& help);
+  /// Takes every key=value that follows it, and what follows those is not its own: a positional argument can.
+  void assignments(const std::string& name, std::vector<std::string>& values, const std::string& help);
   /// May be given several times, with one value each: a positional argument can follow.
   void repeated_option(const std::string& name, std::vector<std::string>& values, const std::string& help);
   /// Separated by commas.

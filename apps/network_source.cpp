@@ -10,7 +10,7 @@ namespace psanet::apps {
 void NetworkOptions::add_to(App& app, const std::string& run_option) {
   app.option(run_option, run_folder, "folder of a training run (gives model, dataset and weights)");
   app.option("--model", model, "model file, or the name of one of ours (without a run folder)");
-  app.option("--set", settings, "values of the model's `let`s: k=v");
+  app.assignments("--set", settings, "values of the model's `let`s: k=v");
   app.option("--weights", weights, "safetensors file (default: the run's weights.safetensors)");
   app.option("--dataset", dataset, "dataset description, or the name of one of ours: class names and colours");
   app.option("--data-root", data_root, "folder of the dataset");

@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
                 "`grad.<parameter>`;\nwith --steps N SGD steps on that batch: `losses` [N] and the final parameters.");
   apps::TensorRun run;
   app.option("--model", run.model, "model file, or the name of one of ours");
-  app.option("--set", run.settings, "values of the model's `let`s: k=v");
+  app.assignments("--set", run.settings, "values of the model's `let`s: k=v");
   app.option("--weights", run.weights, "safetensors file with the parameters (default: initial values of --seed)");
   app.option("--input", run.input, "safetensors file with image and label");
   app.option("--output", run.output, "safetensors file to write");

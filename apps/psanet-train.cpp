@@ -18,8 +18,8 @@ int main(int argc, char** argv) {
   app.option("--output", options.run_folder, "run folder (default: runs/<recipe>)");
   app.option("--data-root", data_root, "folder of the dataset");
   app.option("--weights", weights, "safetensors file to start from");
-  app.option("--set", overrides,
-             "overrides: key=value, as batch=4 let.crop_h=113 augmentation.scale_min=1; --keys lists the keys");
+  app.assignments("--set", overrides,
+                  "overrides: key=value, as batch=4 let.crop_h=113 augmentation.scale_min=1; --keys lists the keys");
   app.flag("--keys", keys, "prints every key of a recipe with its default and meaning (docs/training.md), and ends");
   app.option("--resume", resume, "newest",
              "goes on from the newest whole checkpoint of the output folder; auto: if there is any, else from the "

@@ -143,6 +143,16 @@ TEST_CASE("psanet-run: logits, losses, gradients and steps of a model on tensors
   CHECK(read_safetensors(folder / "next.safetensors").at("loss").values<float>().at(0) < losses.front());
 }
 
+TEST_CASE("assignments that follow --set are all that it takes") {
+  const std::string wanted = run_well("psanet-info", {"psanet50", "--set", "crop_h=241", "crop_w=241"}).out;
+  CHECK(wanted.find("241x241") != std::string::npos);
+  CHECK(run_well("psanet-info", {"--set", "crop_h=241", "crop_w=241", "psanet50"}).out == wanted);
+  CHECK(run_well("psanet-info", {"--set", "crop_h=241", "--set", "crop_w=241", "psanet50"}).out == wanted);
+  CHECK(run_well("psanet-info", {"--set=crop_h=241", "psanet50", "--set", "crop_w=241"}).out == wanted);
+  const ProgramResult nothing = run_program("psanet-info", {"--set", "psanet50"});
+  CHECK(nothing.exit_code == 2);
+}
+
 TEST_CASE("psanet-info reports the paper's counts") {
   const ProgramResult report = run_well("psanet-info", {"psanet50"});
   CHECK(report.out.find("53273836") !=
