@@ -121,6 +121,7 @@ Graph project_attention(const Graph& graph) {
 Graph optimize_for_evaluation(const Graph& graph, Target target) {
   // Each pass must see use counts without what earlier ones left behind.
   Graph fast = prune(subsample_pointwise(prune(fold_batch_norm(prune(fuse_batch_norm(prune(graph)))))));
+  fast = prune(multiply_before_enlarging(fast));
   if (target.gpu) fast = prune(project_attention(fast));
   return target.precision == Precision::bf16 ? prune(use_bf16(fast)) : fast;
 }

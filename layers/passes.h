@@ -19,6 +19,12 @@ Graph fold_batch_norm(const Graph& graph);
 /// PSA's shrink) is computed at the sampled positions alone.
 Graph subsample_pointwise(const Graph& graph);
 
+/// A convolution that keeps its input's size, of an enlarged map or of a concatenation with some: products with the
+/// weights of the window's taps commute with the resize, so they are made at the small map's places (PSANet enlarges by
+/// two: a quarter of them) and what they are resized to is summed. For training it comes before differentiate(), for
+/// evaluation after fold_batch_norm().
+Graph multiply_before_enlarging(const Graph& graph);
+
 /// Convolutions, and everything between them, in bf16: weights and images are cast, other ops follow the types of their
 /// inputs, softmax and outputs stay float (the resize before them, too). Gradients of parameters come out float. For
 /// training it comes before differentiate(), for evaluation last.

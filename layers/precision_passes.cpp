@@ -7,6 +7,7 @@
 #include "layers/conv2d.h"
 #include "layers/passes.h"
 #include "layers/resize.h"
+#include "layers/resize_taps.h"
 #include "layers/sgd.h"
 #include "layers/softmax.h"
 
@@ -50,6 +51,8 @@ Graph use_bf16(const Graph& graph) {
         const bool is_bias = conv->bias && i == 2;
         if (!is_bias) inputs[i] = casts.as(DType::bf16, r, inputs[i]);
       }
+    } else if (node.as<SplitWeight>()) {
+      inputs[0] = casts.as(DType::bf16, r, inputs[0]);
     } else if (node.as<Softmax>() || (node.as<Resize>() && ends_in_probabilities(r.from, {id, 0}))) {
       for (Value& v : inputs) v = casts.as(DType::f32, r, v);
     } else {

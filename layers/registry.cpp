@@ -19,6 +19,7 @@
 #include "layers/psa_projected.h"
 #include "layers/relu.h"
 #include "layers/resize.h"
+#include "layers/resize_taps.h"
 #include "layers/sgd.h"
 #include "layers/softmax.h"
 
@@ -69,6 +70,7 @@ constexpr OpEntry kOps[] = {
     entry<DivideOrZero>(),
     entry<DropoutFactors>(),
     entry<FoldBatchNorm>(),
+    entry<JoinWeight>(),
     entry<Matmul>(),
     entry<MaxPool>(),
     entry<MaxPoolBackward>(),
@@ -83,6 +85,8 @@ constexpr OpEntry kOps[] = {
     entry<ResizeArgmax>(),
     entry<ResizeBackward>(),
     entry<ResizeCrossEntropy>(),
+    entry<ResizeTaps>(),
+    entry<ResizeTapsBackward>(),
     entry<Scale>(),
     entry<ScaleBy>(),
     entry<Sgd>(),
@@ -90,6 +94,7 @@ constexpr OpEntry kOps[] = {
     entry<SliceBackward>(),
     entry<Softmax>(),
     entry<SoftmaxBackward>(),
+    entry<SplitWeight>(),
 };
 
 }  // namespace

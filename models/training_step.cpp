@@ -151,6 +151,7 @@ void add_sgd(Graph& graph, const Values& parameters, const Values& gradients, co
 
 Graph training_step(const Graph& forward, const TrainingOptions& options) {
   Graph graph = prune(fuse_batch_norm(prune(with_losses(forward, options))));
+  graph = prune(multiply_before_enlarging(graph));
   if (options.target.gpu) graph = prune(project_attention(graph));
   if (options.target.precision == Precision::bf16) graph = prune(use_bf16(graph));
 

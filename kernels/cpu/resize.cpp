@@ -14,11 +14,6 @@ namespace {
 /// Channels of a gradient summed at a time.
 constexpr int64_t kChunk = 256;
 
-/// Weight with which output `tap` reads place `i`.
-float weight_at(const Tap& tap, int64_t i) {
-  return (tap.low == i ? tap.weight_low : 0.0f) + (tap.high == i ? tap.weight_high : 0.0f);
-}
-
 }  // namespace
 
 void resize_forward(CpuContext& ctx, const ResizeDims& dims, const float* x, float* y) {
@@ -57,10 +52,10 @@ void resize_backward(CpuContext& ctx, const ResizeDims& dims, const float* d_y, 
         const int64_t count = std::min(kChunk, channels - first);
         float sum[kChunk] = {};
         for (int64_t oh = row_readers.begin; oh < row_readers.end; ++oh) {
-          const float weight_h = weight_at(rows[oh], h);
+          const float weight_h = rows[oh].weight_at(h);
           if (weight_h == 0) continue;  // whole rows, when sizes divide (59 -> 30)
           for (int64_t ow = column_readers.begin; ow < column_readers.end; ++ow) {
-            const float weight = weight_h * weight_at(columns[ow], w);
+            const float weight = weight_h * columns[ow].weight_at(w);
             if (weight == 0) continue;
             const float* g = image + (oh * dims.out_w + ow) * channels + first;
 #pragma omp simd

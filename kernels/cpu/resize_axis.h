@@ -12,6 +12,9 @@ namespace psanet::kernels::cpu {
 struct Tap {
   int64_t low = 0, high = 0;
   float weight_low = 1, weight_high = 0;
+
+  /// Weight with which place `i` is read.
+  float weight_at(int64_t i) const { return (low == i ? weight_low : 0.0f) + (high == i ? weight_high : 0.0f); }
 };
 
 class ResizeAxis {

@@ -17,11 +17,13 @@ const std::map<std::string, std::string> kGradientOf = {
     {"batch_norm_backward_reduce", "batch_norm"},
     {"conv2d_backward_data", "conv2d"},
     {"conv2d_backward_weights", "conv2d"},
+    {"join_weight", "split_weight"},
     {"max_pool_backward", "max_pool"},
     {"psa_backward", "psa"},
     {"psa_projected_backward", "psa_projected"},
     {"relu_backward", "relu"},
     {"resize_backward", "resize"},
+    {"resize_taps_backward", "resize_taps"},
     {"slice_backward", "slice"},
     {"softmax_backward", "softmax"},
 };

@@ -27,13 +27,13 @@ TEST_CASE("ops: batch norm keeps every promise", "[ops]") {
 TEST_CASE("ops: pointwise ops, softmax, dropout and SGD keep every promise", "[ops]") {
   check_file("pointwise");
 }
-TEST_CASE("ops: concat, slice, reshape and matmul keep every promise", "[ops]") {
+TEST_CASE("ops: concat, slice, split weights, reshape and matmul keep every promise", "[ops]") {
   check_file("arrangement");
 }
 TEST_CASE("ops: pools keep every promise", "[ops]") {
   check_file("pool");
 }
-TEST_CASE("ops: resize, its arg max and its cross entropy keep every promise", "[ops]") {
+TEST_CASE("ops: resize, its taps and arg max and cross entropy keep every promise", "[ops]") {
   check_file("resize");
 }
 TEST_CASE("ops: point-wise spatial attention keeps every promise", "[ops]") {

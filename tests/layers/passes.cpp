@@ -1,6 +1,7 @@
 // Passes change the nodes, not the numbers.
 #include "layers/passes.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -59,8 +60,11 @@ std::map<std::string, int> count_ops(const Graph& graph) {
 HostTensors outputs_of(const Graph& graph) {
   Subject s;
   s.graph = graph;
-  s.outputs = {"shrunk", "block"};
-  s.inputs.emplace_back("image", noise("image", f32({2, 9, 7, 3}), 0, 2));
+  for (const auto& [name, v] : graph.outputs()) s.outputs.push_back(name);
+  for (Value v : graph.sources(Source::Kind::input)) {
+    const Node& input = graph.node(v);
+    s.inputs.emplace_back(input.name, noise(input.name, graph.type(v), 0, 2));
+  }
   for (Source::Kind kind : {Source::Kind::parameter, Source::Kind::state}) {
     for (Value v : graph.sources(kind)) {
       const std::string& name = graph.node(v).name;
@@ -123,6 +127,65 @@ TEST_CASE("passes: what others still read is not fused away") {
   CHECK(after["add"] == 1);
   CHECK(after["relu"] == 1);
   check_same(outputs_of(fast), outputs_of(g));
+}
+
+/// A map of 3 channels at 9x7, and 2 x 4 channels enlarged to that, in the order given; then a convolution and what
+/// ends it: nothing, or a batch norm, a sum with another map and a ReLU.
+Graph head(const std::string& order, bool ends, const json& conv) {
+  Graph g;
+  const Value x = g.input("image", f32({2, 9, 7, 3}));
+  Values parts;
+  for (const char part : order) {
+    const std::string name(1, part);
+    if (part == 'x') {
+      parts.push_back(x);
+      continue;
+    }
+    const Value small = g.input("small." + name, f32({2, part == 'a' ? 5 : 2, part == 'a' ? 4 : 3, 4}));
+    parts.push_back(
+        add_word(Building{g, Mode::eval, "large." + name}, "resize", {{"height", 9}, {"width", 7}}, {small}));
+  }
+  Value y = parts.size() == 1 ? parts[0] : add_word(Building{g, Mode::eval, "join"}, "concat", json::object(), parts);
+  y = add_word(Building{g, Mode::eval, "conv"}, "conv2d", conv, {y});
+  if (ends) {
+    const Value other = add_word(Building{g, Mode::eval, "other"}, "conv2d", {{"out_channels", 6}}, {x});
+    y = add_word(Building{g, Mode::eval, "bn"}, "batch_norm", json::object(), {y});
+    y = add_word(Building{g, Mode::eval, "sum"}, "add", json::object(), {y, other});
+    y = add_word(Building{g, Mode::eval, "relu"}, "relu", json::object(), {y});
+  }
+  g.output("y", y);
+  return g;
+}
+
+TEST_CASE("passes: a convolution of enlarged maps is made at their own places") {
+  const json wide = {{"out_channels", 6}, {"kernel", 3}, {"padding", 1}},
+             dilated = {{"out_channels", 6}, {"kernel", 3}, {"padding", 2}, {"dilation", 2}, {"bias", true}},
+             pointwise = {{"out_channels", 6}};
+  for (const std::string order : {"xa", "ax", "xab", "axb", "xxa", "a", "xax"}) {
+    for (const json& conv : {wide, dilated, pointwise}) {
+      for (const bool ends : {false, true}) {
+        const Graph plain = head(order, ends, conv), fast = layers::optimize_for_evaluation(plain);
+        INFO(order << " " << conv << (ends ? " and what ends it" : ""));
+        const bool rewritten = order != "a" && order != "xax";  // nothing else, and two pieces
+        const auto enlarged = std::count_if(order.begin(), order.end(), [](char part) { return part != 'x'; });
+        auto after = count_ops(fast);
+        CHECK(after["resize_taps"] == (rewritten ? enlarged : 0));
+        CHECK(after["resize"] == (rewritten ? 0 : enlarged));
+        check_same(outputs_of(fast), outputs_of(plain));
+      }
+    }
+  }
+}
+
+TEST_CASE("passes: a convolution that strides or of a map enlarged by little stays") {
+  Graph strides = head("xa", false, {{"out_channels", 6}, {"kernel", 3}, {"padding", 1}, {"stride", 2}});
+  CHECK(count_ops(layers::optimize_for_evaluation(strides))["resize_taps"] == 0);
+  Graph g;
+  const Value x = g.input("image", f32({1, 9, 9, 3})), small = g.input("small", f32({1, 7, 7, 3}));
+  const Value large = add_word(Building{g, Mode::eval, "large"}, "resize", {{"height", 9}, {"width", 9}}, {small});
+  const Value joined = add_word(Building{g, Mode::eval, "join"}, "concat", json::object(), {x, large});
+  g.output("y", add_word(Building{g, Mode::eval, "conv"}, "conv2d", {{"out_channels", 4}}, {joined}));
+  CHECK(count_ops(layers::optimize_for_evaluation(g))["resize_taps"] == 0);
 }
 
 TEST_CASE("passes: an inexact or half-pixel resize stays behind the convolution") {

@@ -1,6 +1,7 @@
 // Joining, cutting, reshaping and multiplying.
 #include "layers/concat.h"
 #include "layers/matmul.h"
+#include "layers/resize_taps.h"
 #include "tests/support/references/families.h"
 
 namespace psanet::tests::references {
@@ -72,6 +73,33 @@ HostTensors slice_backward(const Op& op, const HostTensors& in) {
     d_x.at(flat(place, type.shape)) = in[0].at(i);
   }
   return {d_x};
+}
+
+HostTensors split_weight(const Op& op, const HostTensors& in) {
+  const auto& split = *op.as<layers::SplitWeight>();
+  const HostTensor& weight = in[0];
+  HostTensors groups;
+  int64_t begin = 0;
+  for (size_t g = 0; g < split.channels.size(); ++g) {
+    const auto channels = static_cast<int64_t>(split.channels[g]);
+    const bool by_taps = split.by_taps[g] != 0;
+    HostTensor group(by_taps ? f32({weight[1] * weight[2] * weight[0], 1, 1, channels})
+                             : f32({weight[0], weight[1], weight[2], channels}));
+    for (int64_t o = 0; o < weight[0]; ++o)
+      for (int64_t h = 0; h < weight[1]; ++h)
+        for (int64_t w = 0; w < weight[2]; ++w)
+          for (int64_t c = 0; c < channels; ++c) {
+            const double value = weight.at(o, h, w, begin + c);
+            if (by_taps) {
+              group.at((h * weight[2] + w) * weight[0] + o, 0, 0, c) = value;
+            } else {
+              group.at(o, h, w, c) = value;
+            }
+          }
+    groups.push_back(group);
+    begin += channels;
+  }
+  return groups;
 }
 
 HostTensors reshape(const Op& op, const HostTensors& in) {

@@ -24,6 +24,7 @@ HostTensors sgd(const Op& op, const HostTensors& in);
 HostTensors concat(const Op& op, const HostTensors& in);
 HostTensors slice(const Op& op, const HostTensors& in);
 HostTensors slice_backward(const Op& op, const HostTensors& in);
+HostTensors split_weight(const Op& op, const HostTensors& in);
 HostTensors reshape(const Op& op, const HostTensors& in);
 HostTensors matmul(const Op& op, const HostTensors& in);
 
@@ -41,6 +42,7 @@ HostTensors average_pool(const Op& op, const HostTensors& in);
 HostTensors adaptive_average_pool(const Op& op, const HostTensors& in);
 
 HostTensors resize(const Op& op, const HostTensors& in);
+HostTensors resize_taps(const Op& op, const HostTensors& in);
 HostTensors resize_argmax(const Op& op, const HostTensors& in);
 HostTensors resize_cross_entropy(const Op& op, const HostTensors& in);
 HostTensors confusion_counts(const Op& op, const HostTensors& in);

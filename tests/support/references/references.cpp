@@ -39,6 +39,7 @@ constexpr Entry kReferences[] = {
     {"resize", &references::resize},
     {"resize_argmax", &references::resize_argmax},
     {"resize_cross_entropy", &references::resize_cross_entropy},
+    {"resize_taps", &references::resize_taps},
     {"scale", &references::scale},
     {"scale_by", &references::scale_by},
     {"accumulate", &references::accumulate},
@@ -48,6 +49,7 @@ constexpr Entry kReferences[] = {
     {"slice_backward", &references::slice_backward},
     {"softmax", &references::softmax},
     {"softmax_backward", &references::softmax_backward},
+    {"split_weight", &references::split_weight},
 };
 
 }  // namespace

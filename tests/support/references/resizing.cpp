@@ -4,6 +4,7 @@
 
 #include "layers/cross_entropy.h"
 #include "layers/resize.h"
+#include "layers/resize_taps.h"
 #include "tests/support/references/families.h"
 
 namespace psanet::tests::references {
@@ -54,6 +55,26 @@ HostTensor resized(const HostTensor& x, int64_t height, int64_t width, bool alig
 HostTensors resize(const Op& op, const HostTensors& in) {
   const auto& size = *op.as<layers::Resize>();
   return {resized(in[0], size.height, size.width, size.align_corners)};
+}
+
+HostTensors resize_taps(const Op& op, const HostTensors& in) {
+  const auto& o = *op.as<layers::ResizeTaps>();
+  const int64_t taps = o.kernel.h * o.kernel.w, channels = in[0][3] / taps;
+  HostTensor y(f32({in[0][0], o.height, o.width, channels}));
+  if (o.base) y = in[1];
+  const HostTensor large = resized(in[0], o.height, o.width, o.align_corners);
+  for (int64_t n = 0; n < y[0]; ++n)
+    for (int64_t h = 0; h < y[1]; ++h)
+      for (int64_t w = 0; w < y[2]; ++w)
+        for (int64_t kh = 0; kh < o.kernel.h; ++kh)
+          for (int64_t kw = 0; kw < o.kernel.w; ++kw) {
+            const int64_t i = h + (kh - o.kernel.h / 2) * o.dilation.h, j = w + (kw - o.kernel.w / 2) * o.dilation.w;
+            if (i < 0 || i >= y[1] || j < 0 || j >= y[2]) continue;
+            for (int64_t c = 0; c < channels; ++c) {
+              y.at(n, h, w, c) += large.at(n, i, j, (kh * o.kernel.w + kw) * channels + c);
+            }
+          }
+  return {y};
 }
 
 HostTensors resize_argmax(const Op& op, const HostTensors& in) {

@@ -1,0 +1,58 @@
+// What a convolution of an enlarged map becomes (passes: multiply_before_enlarging): products at the small map's
+// places, then a sum of what they are resized to.
+#pragma once
+
+#include "engine/autodiff.h"
+#include "engine/lowering.h"
+#include "engine/op.h"
+
+namespace psanet::layers {
+
+/// y [N,height,width,C] = base + sum over the taps of a window of resize(x's channels of that tap), each at its place.
+/// Inputs: x [N,H,W,taps*C], taps in the order of the window's rows; base [N,height,width,C] if the flag says so.
+struct ResizeTaps {
+  static constexpr const char* kName = "resize_taps";
+  int64_t height = 0, width = 0;
+  bool align_corners = true, base = false;
+  Size2 kernel{1, 1}, dilation{1, 1};
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Values grad(Gradient& g) const;
+  Launch lower(Lowering& l) const;
+  std::vector<Sharing> shares() const { return base ? std::vector<Sharing>{{0, 1}} : std::vector<Sharing>{}; }
+};
+
+/// d_x [N,H,W,taps*C], `input` = H, W.
+struct ResizeTapsBackward {
+  static constexpr const char* kName = "resize_taps_backward";
+  Size2 input{1, 1};
+  bool align_corners = true;
+  Size2 kernel{1, 1}, dilation{1, 1};
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Launch lower(Lowering& l) const;
+};
+
+/// A convolution's weight [O,kh,kw,I], cut into groups of its input channels: `channels` of each. A group is a weight
+/// [O,kh,kw,channels], or, where `by_taps` is 1, the weight [kh*kw*O,1,1,channels] that makes ResizeTaps' products.
+struct SplitWeight {
+  static constexpr const char* kName = "split_weight";
+  std::vector<double> channels, by_taps;  // integers
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Values grad(Gradient& g) const;
+  Launch lower(Lowering& l) const;
+};
+
+/// The weight's gradient from those of the groups, zero where a group has none; `outputs` = O, `kernel` = kh, kw.
+struct JoinWeight {
+  static constexpr const char* kName = "join_weight";
+  std::vector<double> channels, by_taps;
+  int64_t outputs = 0;
+  Size2 kernel{1, 1};
+  void fields(Fields& f);
+  Types infer(const Types& in) const;
+  Launch lower(Lowering& l) const;
+};
+
+}  // namespace psanet::layers
