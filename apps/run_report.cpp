@@ -87,6 +87,8 @@ std::string curves(const Log& log) {
   std::string out = svg_chart(loss);
   out += svg_chart(chart_of(log, "validation scores, %",
                             {{"mIoU_val", "mIoU"}, {"mAcc_val", "mAcc"}, {"allAcc_val", "pixel accuracy"}}, 100));
+  out += svg_chart(chart_of(log, "scores of training batches, % (means over epochs)",
+                            {{"mIoU_train", "mIoU"}, {"mAcc_train", "mAcc"}, {"allAcc_train", "pixel accuracy"}}, 100));
   out += svg_chart(chart_of(log, "learning rate", {{"lr", "lr"}}));
   Chart speed = chart_of(log, "images per second", {{"images_per_second", "images/s"}});
   speed.from_zero = true;
