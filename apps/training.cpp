@@ -98,6 +98,7 @@ class Run {
     std::optional<RunLock> lock;
     if (writes()) lock.emplace(options_.run_folder);
     load();
+    check_timeline();
     check_agreement(ranks_, start_, state(start_), may_differ_between_ranks(), parameters_);
     announce();
     loader_.next();  // bad data shows before anything is written
@@ -174,6 +175,21 @@ class Run {
     loader_.seek(start_ * recipe_.accumulate);
   }
 
+  /// Where a run ends that is not stopped.
+  int64_t end() const { return options_.stop_after > 0 ? std::min(options_.stop_after, iterations_) : iterations_; }
+
+  void check_timeline() const {
+    if (options_.timeline.empty()) return;
+    const std::filesystem::path folder = options_.timeline.parent_path();
+    if (!folder.empty() && !std::filesystem::is_directory(folder)) {
+      throw ConfigError(
+          fmt::format("--timeline {}: there is no folder {}", options_.timeline.string(), folder.string()));
+    }
+    if (end() - start_ < 3) {
+      throw ConfigError(fmt::format("--timeline: shows the third step of a run, this one makes {}", end() - start_));
+    }
+  }
+
   void announce() {
     int64_t trained = 0;
     for (const Parameters::Entry& entry : parameters_.entries()) {
@@ -202,7 +218,6 @@ class Run {
     if (recipe_.train_scores) training_scores_.emplace(step_, dataset_.class_count(), recipe_.accumulate);
     Progress progress("train", iterations_);
     double smooth = 0, waited_seconds = 0;
-    const int64_t end = options_.stop_after > 0 ? std::min(options_.stop_after, iterations_) : iterations_;
     const auto look_at = [&](int64_t i) {
       const float value = *static_cast<const float*>(loss[i % 2]->wait());
       const float main_value = *static_cast<const float*>(main[i % 2]->wait());
@@ -229,7 +244,7 @@ class Run {
                    {"seconds", progress.seconds()}});
     };
     bool save_due = false;
-    for (int64_t i = start_; i < end; ++i) {
+    for (int64_t i = start_; i < end(); ++i) {
       ranks_.set_step(i + 1);
       device_.communicator().set_step(i + 1);
       for (int64_t part = 0; part < recipe_.accumulate; ++part) {
@@ -249,7 +264,7 @@ class Run {
       save_due = save_due || ((i + 1) % recipe_.save_every == 0 && i + 1 < iterations_);
       const bool score_now = score_due(i + 1);
       stopping_ = any_rank(signals_->received() != 0);
-      const int64_t looked_at = save_due || score_now || stopping_ || i + 1 == end ? i + 1 : i + 1 - behind;
+      const int64_t looked_at = save_due || score_now || stopping_ || i + 1 == end() ? i + 1 : i + 1 - behind;
       while (done_ < looked_at) look_at(done_);
       if (save_due && watch_.good() && i + 1 < iterations_) {
         if (writes()) checkpoints_.try_save(parameters_, done_, fmt::format("at iteration {}", next_save(done_)));

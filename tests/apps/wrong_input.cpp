@@ -53,6 +53,11 @@ TEST_CASE("wrong recipes end with 2 and leave no run folder") {
   check_error(train({"let.classes=5"}), 2, {"classes", "5", "9"});
   check_error(train({"augmentation.scale_mn=1"}), 2, {"augmentation", "scale_mn", "scale_min"});
   check_error(train({"evaluation.scales=[]"}), 2, {"evaluation.scales"});
+  check_error(train({"mean_of_ranks=true", "accumulate=2"}), 2, {"mean_of_ranks", "accumulate 2"});
+  check_error(train({"batch=2", "--timeline", folder / "t.json"}), 2, {"--timeline", "third step", "this one makes 2"});
+  check_error(train({"batch=2", "--timeline", folder / "no/t.json"}), 2, {"--timeline", "no folder"});
+  check_error(train({"batch=2", "--ranks", "0"}), 2, {"--ranks", "found 0", "at least 1"});
+  check_error(train({"batch=2", "--collective-limit", "0"}), 2, {"--collective-limit", "found 0", "at least 1"});
   CHECK(!std::filesystem::exists(output));
 
   write(folder / "broken.json", "{\"model\": ");
