@@ -39,6 +39,7 @@ ordered_json run_state(const Recipe& recipe, const data::Dataset& dataset, const
             {"class_names", classes},
             {"train_samples", train_samples.size()},
             {"train_sample_names_crc32c", checksum_of_names(train_samples, recipe.data_root)}}},
+          {"ranks_averaged", recipe.mean_of_ranks ? ranks : 1},
           {"graph", models::describe(model.build({layers::Mode::train, recipe.batch}))},
           {"counters",
            {{"seed", recipe.seed},

@@ -15,6 +15,7 @@ namespace psanet::apps {
 /// The run after `iterations` steps:
 ///   recipe    resolved
 ///   dataset   classes by name, number and checksum of the training samples (names relative to data_root)
+///   ranks_averaged  with mean_of_ranks: the number of ranks, which the loss then depends on; else 1
 ///   graph     the model's nodes in training mode, before any pass
 ///   counters  what random draws are keyed by: seed, dropout step, the loader's epoch and place in it
 ///   made_by   program version, device, precision, number of ranks

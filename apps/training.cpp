@@ -144,7 +144,7 @@ class Run {
     options.retention = {recipe_.keep_last, recipe_.save_best};
     options.files = options_.files;
     options.state = [this](int64_t iterations) { return state(iterations); };
-    options.defaults = {{"recipe", Recipe{}.to_json()}, {"made_by", {{"ranks", 1}}}};
+    options.defaults = {{"recipe", Recipe{}.to_json()}, {"made_by", {{"ranks", 1}}}, {"ranks_averaged", 1}};
     options.may_differ = may_change_on_resume();
     options.note_differences = {"made_by"};
     options.say = [this](const std::string& line) {

@@ -68,6 +68,21 @@ TEST_CASE("processes: two ranks train what one trains, and score and log the sam
   CHECK(both.metrics.at("allAcc_val") == Approx(one.metrics.at("allAcc_val")).margin(0.02));
 }
 
+TEST_CASE("processes: a loss that is a mean of ranks does not go on with another number of them") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  const std::vector<std::string> settings = {"--set", "mean_of_ranks=true", "batch=4", "iterations=10"};
+  std::vector<std::string> two = settings, three = settings;
+  two.insert(two.begin(), {"--ranks", "2", "--stop-after", "4"});
+  three.insert(three.begin(), {"--ranks", "3", "--resume"});
+  run_well("psanet-train", tiny.arguments("run", two));
+  const ProgramResult other = run_program("psanet-train", tiny.arguments("run", three));
+  CHECK(other.exit_code == 2);
+  CHECK(other.err.find("ranks_averaged: was 2, is 3") != std::string::npos);
+  two.insert(two.begin(), "--resume");
+  run_well("psanet-train", tiny.arguments("run", two));
+}
+
 TEST_CASE("processes: two and four ranks score and predict what one does") {
   if (skipped()) return;
   const TinyRun tiny;
