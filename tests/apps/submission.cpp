@@ -8,6 +8,7 @@
 #include "data/error.h"
 #include "data/image_formats.h"
 #include "engine/error.h"
+#include "engine/gloo_communicator.h"
 #include "engine/safetensors.h"
 #include "tests/apps/programs.h"
 #include "tests/support/catch.h"
@@ -196,6 +197,17 @@ TEST_CASE("psanet-eval predicts a test split into an archive, checks it, and sco
     const std::vector<std::string> check = {"--check-submission", out / "voc2012.tar.gz", "--submit", "voc2012",
                                             "--data-root",        set.folder / ""};
     CHECK(run_well("psanet-eval", check).out.find("all 3 images") != std::string::npos);
+  }
+  if (has_gloo()) {  // the images shared out, the archive written by rank 0
+    const std::vector<std::string> two = {"--submit", "voc2012", "--protocol", "slide", "--base-size", "40"};
+    std::vector<std::string> ranks = two;
+    ranks.insert(ranks.end(), {"--ranks", "2", "--submission", out / "two.tar.gz"});
+    const ProgramResult result = evaluate(ranks);
+    INFO(result.err);
+    REQUIRE(result.exit_code == 0);
+    CHECK(result.out.find("3 images for the server") == result.out.rfind("3 images for the server"));
+    REQUIRE(evaluate(two).exit_code == 0);
+    CHECK(file_bytes(out / "two.tar.gz") == file_bytes(out / "voc2012.tar.gz"));
   }
   const ProgramResult nothing = evaluate({});
   CHECK(nothing.exit_code == 2);
