@@ -1,6 +1,7 @@
-// SIGTERM, SIGINT and SIGUSR1 ask a run to stop; a second one ends it at once.
+// SIGTERM, SIGINT and SIGUSR1 ask a run to stop; one more, later, ends it at once.
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <string>
 
@@ -11,9 +12,13 @@ struct StoppedBySignal {
   std::string message;
 };
 
-/// While one lives, the first of these signals only sets a flag, and gives all three back their default action: the
-/// second one kills (a shell sees 130, 143 or 138). The handler touches nothing else, so it does not matter which
-/// thread gets the signal or what that is doing. At most one at a time (std::logic_error).
+/// Signals within this time of the first mean the same as it: timeout sends SIGTERM twice, and Ctrl-C under torchrun
+/// comes from the terminal and from torchrun.
+inline constexpr std::chrono::milliseconds kSame_request{1000};
+
+/// While one lives, the first of these signals only sets a flag; one that comes kSame_request after it kills (a shell
+/// sees 130, 143 or 138). The handler touches nothing else, so it does not matter which thread gets the signal or what
+/// that is doing. At most one at a time (std::logic_error).
 class StopSignals {
  public:
   StopSignals();

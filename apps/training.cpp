@@ -355,6 +355,7 @@ class Run {
       checkpoints_.save(parameters_, done_);
       saved = "saved";
     }
+    ranks_.barrier("saved");  // what started the ranks may kill those that are left when the first ends
     if (log_) log_->flush();
     throw StoppedBySignal{fmt::format("stopped by {} after iteration {}, {}; --resume goes on",
                                       signal_name(signals_->received()), done_, saved)};

@@ -173,19 +173,36 @@ TEST_CASE("help names the exit code of a stopped run") {
   CHECK(run_well("psanet-train", {"--help"}).out.find("75 stopped by a signal") != std::string::npos);
 }
 
-TEST_CASE("a second signal ends a run at once") {
+TEST_CASE("a signal that comes twice is one request and a later one ends a run at once") {
   const TinyRun tiny;
-  // A step of seconds: the first signal waits for it, the second does not.
+  // A step of seconds: the first signal waits for it, the last does not.
   Running run("psanet-train", tiny.arguments("run", {"--set", "iterations=1000", "batch=8", "let.crop_h=1025",
                                                      "let.crop_w=1025", "let.width=256"}));
   REQUIRE(run.wait_until_said("GFLOP"));
   while (!fs::exists(tiny.folder("run") / "metrics.jsonl")) usleep(1000);
   usleep(100'000);
   run.send(SIGTERM);
-  usleep(20'000);
+  for (const int signal : {SIGTERM, SIGUSR1}) {
+    usleep(100'000);
+    run.send(signal);
+  }
+  usleep(1'000'000);
   run.send(SIGINT);
   const ProgramResult result = run.wait();
   CHECK(result.exit_code == 128 + SIGINT);
+}
+
+TEST_CASE("a signal that comes twice saves") {
+  const TinyRun tiny;
+  Running run("psanet-train", tiny.arguments("run", {"--set", "iterations=1000", "batch=8", "let.crop_h=257",
+                                                     "let.crop_w=257", "let.width=256", "save_every=1000"}));
+  REQUIRE(run.wait_until_said("GFLOP"));
+  while (file_bytes(tiny.folder("run") / "metrics.jsonl").empty()) usleep(1000);
+  run.send(SIGTERM);
+  usleep(2000);
+  run.send(SIGTERM);
+  CHECK(run.wait().exit_code == 75);
+  CHECK(newest_of(tiny.folder("run")) > 0);
 }
 
 }  // namespace

@@ -44,6 +44,20 @@ std::vector<std::string> endless(const TinyRun& tiny, const std::string& run, co
                               "iterations=10000000", "save_every=10000000"});
 }
 
+/// Two ranks that nobody has started together, as on two machines.
+std::pair<std::unique_ptr<Running>, std::unique_ptr<Running>> two_by_hand(const std::vector<std::string>& zero,
+                                                                          const std::vector<std::string>& one) {
+  static int port = 20000 + ::getpid() % 20000;
+  ::setenv("WORLD_SIZE", "2", 1);
+  ::setenv("MASTER_PORT", std::to_string(++port).c_str(), 1);
+  ::setenv("RANK", "0", 1);
+  auto first = std::make_unique<Running>("psanet-train", zero);
+  ::setenv("RANK", "1", 1);
+  auto second = std::make_unique<Running>("psanet-train", one);
+  for (const char* name : {"WORLD_SIZE", "MASTER_PORT", "RANK"}) ::unsetenv(name);
+  return {std::move(first), std::move(second)};
+}
+
 std::string long_list_of_scales() {
   std::string list = "[1.0";
   for (int i = 1; i < 30; ++i) list += "," + std::to_string(1.0 + 0.05 * i);
@@ -164,11 +178,25 @@ TEST_CASE("processes: a signal to one rank stops all and an evaluation does not 
   CHECK(ended.out.find(", val: mIoU") == std::string::npos);
 }
 
+TEST_CASE("processes: no rank ends behind a signal before everything is saved") {
+  if (skipped()) return;
+  const TinyRun tiny;
+  const std::vector<std::string> large =
+      tiny.arguments("run", {"--set", "let.width=100000", "batch=2", "let.crop_h=9", "let.crop_w=9",
+                             "iterations=10000000", "save_every=10000000"});
+  const auto [zero, one] = two_by_hand(large, large);
+  while (file_bytes(tiny.folder("run") / "metrics.jsonl").empty()) usleep(1000);
+  one->send(SIGTERM);
+  CHECK(one->wait().exit_code == 75);
+  CHECK(newest_of(tiny.folder("run")) > 0);
+  CHECK(zero->wait().exit_code == 75);
+}
+
 TEST_CASE("processes: ranks that would not train the same are one line") {
   if (skipped()) return;
   const TinyRun tiny;
   run_well("psanet-train", tiny.arguments("run", {"--set", "iterations=2"}));
-  // By hand, as on two machines: rank 0 here, rank 1 with another folder, recipe or file of weights.
+  // Rank 0 here, rank 1 with another folder, recipe or file of weights.
   struct Case {
     std::vector<std::string> zero, one;
     const char* says;
@@ -181,21 +209,15 @@ TEST_CASE("processes: ranks that would not train the same are one line") {
        "rank 1 starts at iteration 0, rank 0 at 2: do both see the same run folder?"},
       {{"--set", "base_rate=0.01"}, {"--weights", weights}, "rank 1 starts from other parameters than rank 0"},
   };
-  int port = 20000 + ::getpid() % 20000;
   for (const Case& c : cases) {
     const bool resumes = c.zero[0] == "--resume";
-    ::setenv("WORLD_SIZE", "2", 1);
-    ::setenv("MASTER_PORT", std::to_string(++port).c_str(), 1);
-    ::setenv("RANK", "0", 1);
-    Running zero("psanet-train", tiny.arguments(resumes ? "run" : "zero", c.zero));
-    ::setenv("RANK", "1", 1);
-    Running one("psanet-train", tiny.arguments(resumes ? "elsewhere" : "zero", c.one));
-    for (const char* name : {"WORLD_SIZE", "MASTER_PORT", "RANK"}) ::unsetenv(name);
-    const ProgramResult result = one.wait();
+    const auto [zero, one] = two_by_hand(tiny.arguments(resumes ? "run" : "zero", c.zero),
+                                         tiny.arguments(resumes ? "elsewhere" : "zero", c.one));
+    const ProgramResult result = one->wait();
     INFO("it said: " << result.out << result.err);
     CHECK(result.exit_code == 2);
     CHECK(result.err.find(c.says) != std::string::npos);
-    const ProgramResult first = zero.wait();
+    const ProgramResult first = zero->wait();
     CHECK(first.exit_code == 2);
     CHECK(first.err.find("rank 0: 1 of 2 ranks differ from rank 0, and say in what") != std::string::npos);
   }
