@@ -155,6 +155,7 @@ double best_seconds(CudaContext& ctx, const std::function<void()>& run) {
     Event& operator=(const Event&) = delete;
   };
   constexpr int kRuns = 5;
+  use_device(ctx);
   const Event begin, end;
   float best_ms = std::numeric_limits<float>::infinity();
   run();
@@ -176,6 +177,7 @@ std::string machine_key(const CudaContext& ctx) {
 
 MeasuringMemory::MeasuringMemory(CudaContext& ctx, int64_t bytes) : ctx_(ctx), memory_(allocate(ctx_, bytes)) {
   constexpr int kByte = 0x3c;  // 0.0115 in float and in bf16; zeros would be multiplied at a higher clock
+  use_device(ctx);
   PSANET_CUDA_CHECK(cudaMemsetAsync(memory_, kByte, static_cast<size_t>(bytes), ctx.runtime->stream));
 }
 

@@ -40,12 +40,15 @@ extern Coordinates coordinates;  // of the running thread; the scheduler rewrite
 /// Runs body once for every thread of the grid. A mistake that the scheduler sees (a barrier that not all threads
 /// reach, a shuffle from a lane outside its mask, a misaligned vector access, ...) ends the process with status 66 and
 /// a report.
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body, const char* name);
+/// `shared_allowed`: static and dynamic shared memory that a block of this kernel may have.
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, size_t shared_allowed_bytes,
+              const std::function<void()>& body, const char* name);
 [[noreturn]] void fail(const char* what);
 
 unsigned lane();
 void block_barrier(int line);
-/// The same address for every thread of the block; filled with NaN in every block.
+/// The same address for every thread of the block; filled with NaN in every block. Aligned to what is asked for and to
+/// no more: an access that relies on luck is seen.
 void* shared_variable(const void* key, size_t bytes, size_t alignment);
 void* dynamic_shared();
 
@@ -86,7 +89,7 @@ inline void copy_async_wait(int groups_left) {  // here, so that the kernel's sa
 template <class T, class Tag>
 T& shared(Tag) {
   static const char key = 0;
-  return *static_cast<T*>(shared_variable(&key, sizeof(T), alignof(T) < 16 ? 16 : alignof(T)));
+  return *static_cast<T*>(shared_variable(&key, sizeof(T), alignof(T) < 16 ? 16 : alignof(T)));  // portable.h
 }
 
 template <class T, class Source>

@@ -107,6 +107,8 @@ class LoopPlan final : public ConvolutionPlan {
       if (!is_aligned(p, 16)) throw std::logic_error("an operand of a convolution is not 16-byte aligned");
     }
     if (!is_aligned(workspace, 256)) throw std::logic_error("a convolution's workspace is not 256-byte aligned");
+    cuda_emulator::require_current_device(ctx_.runtime->stream);
+    if (cuda_emulator::breaks_recording(ctx_.runtime->stream)) throw DeviceError("loops that cannot be recorded");
     cuda_emulator::enqueue(ctx_.runtime->stream, [=, problem = problem_] {
       std::memset(workspace, 0, kWorkspace_bytes);
       compute(problem, operands);

@@ -20,6 +20,7 @@ class LoopGemm final : public Gemm {
       if (!is_aligned(p, 16)) throw std::logic_error("a GEMM operand is not 16-byte aligned");
     }
     if (!is_aligned(workspace, 256)) throw std::logic_error("a GEMM workspace is not 256-byte aligned");  // cuBLASLt
+    cuda_emulator::require_current_device(ctx_.runtime->stream);
     cuda_emulator::enqueue(ctx_.runtime->stream, [=, d = dims_] {
       std::memset(workspace, 0, 16);
       for (int64_t n = 0; n < d.batch; ++n) {

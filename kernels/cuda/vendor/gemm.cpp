@@ -28,8 +28,8 @@ void check(cublasStatus_t status, const char* what) {
 /// One handle for each context, made at first use.
 cublasLtHandle_t library(CudaContext& ctx) {
   std::shared_ptr<void>& owner = ctx.runtime->gemm_library;
+  use_device(ctx);
   if (owner == nullptr) {
-    PSANET_CUDA_CHECK(cudaSetDevice(ctx.device));
     cublasLtHandle_t handle = nullptr;
     check(cublasLtCreate(&handle), "starting the library");
     owner = std::shared_ptr<void>(handle, [](void* h) { cublasLtDestroy(static_cast<cublasLtHandle_t>(h)); });
@@ -170,6 +170,7 @@ class LtGemm final : public Gemm {
 
  private:
   void run(const cublasLtMatmulHeuristicResult_t& algorithm, const void* a, const void* b, void* c, void* workspace) {
+    use_device(ctx_);
     check(cublasLtMatmul(handle_, product_.get, &dims_.scale, b, b_.get, a, a_.get, &dims_.beta, c, c_.get, c, c_.get,
                          &algorithm.algo, workspace, algorithm.workspaceSize, ctx_.runtime->stream),
           "launching a matrix product");
