@@ -18,6 +18,10 @@
 #include "models/training_step.h"
 #include "tests/device/devices.h"
 
+#ifdef PSANET_CUDA_EMULATED
+#include PSANET_CUDA_EMULATED
+#endif
+
 namespace psanet::tests {
 namespace {
 
@@ -203,6 +207,44 @@ TEST_CASE("device training: a recorded step gives the bits of a launched one") {
     CHECK(launched.confusion == recorded.confusion);
   }
 }
+
+TEST_CASE("device training: what is in a recording is known node by node") {
+  const models::Model model = tiny_model();
+  Parameters parameters(gpu());
+  Program program(gpu(), training_graph(model, gpu().target()), parameters, 3);
+  for (int64_t s = 0; s < 2; ++s) {
+    set_batch(program, s);
+    program.run();
+    if (s == 0) CHECK(program.recorded_nodes().empty());
+  }
+  int64_t launches = 0;
+  double flops = 0;
+  for (const RecordedNode& recorded : program.recorded_nodes()) {
+    INFO(recorded.node.name);
+    CHECK(recorded.launches >= 0);
+    CHECK(recorded.bytes > 0);
+    launches += recorded.launches;
+    flops += recorded.flops;
+  }
+  CHECK(static_cast<int64_t>(program.recorded_nodes().size()) == program.launches());
+  CHECK(launches == program.recorded_launches());
+  CHECK(flops == program.flops());
+}
+
+#ifdef PSANET_CUDA_EMULATED
+TEST_CASE("device training: what a library refuses to have recorded is launched, with the same bits") {
+  const Training launched = train(gpu(), 4, false);
+  cuda_emulator::refuse_recording(true);
+  const Training refused = train(gpu(), 4);
+  cuda_emulator::refuse_recording(false);
+  CHECK(refused.recorded_launches == 0);
+  CHECK(launched.losses == refused.losses);
+  CHECK(launched.parameters == refused.parameters);
+  const Training recorded = train(gpu(), 4);  // and the device can still record
+  CHECK(recorded.recorded_launches > 50);
+  CHECK(launched.parameters == recorded.parameters);
+}
+#endif
 
 TEST_CASE("device training: the same run twice gives the same bits") {
   const Training once = train(gpu(Precision::bf16), 3), again = train(gpu(Precision::bf16), 3);
