@@ -47,7 +47,7 @@ void training(benchmark::State& state, const std::string& name) {
 
 void shape(benchmark::internal::Benchmark* b, int64_t crop, int64_t batch) {
   b->ArgNames({"crop", "batch"})->Args({crop, batch})->Unit(benchmark::kMillisecond)->UseRealTime();
-  if (!device().is_cpu()) b->Iterations(20);  // a known number: the program is made once, not anew for each guess
+  if (!device().is_cpu()) b->Iterations(50);  // a known number: the program is made once, not anew for each guess
 }
 
 }  // namespace
