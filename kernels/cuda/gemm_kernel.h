@@ -15,13 +15,15 @@ struct GemmOutput {
   Scalar scalar = Scalar::f32;     // of out and residual
   float scale = 1.0f, beta = 0.0f;
   bool relu = false;
-  bool pairs = false;          // do the addresses allow accesses of two neighbouring values?
+  bool wide = false;           // can four neighbouring values be accessed at once? See allow_wide.
   int64_t stride = 0, ld = 0;  // from matrix to matrix and row to row, in values
   // Rows that are places of a map far apart: image, row and column of the place have distances of their own.
   bool scattered = false;
   Divider image, columns;
   int64_t image_step = 0, row_step = 0, column_step = 0;
 
+  /// Rows of n values whose distances are multiples of four; the first is 16-byte aligned.
+  void allow_wide(int64_t n) { wide = n % 4 == 0 && ld % 4 == 0 && stride % 4 == 0; }
   __device__ __forceinline__ int64_t offset(int matrix, int row) const {
     if (!scattered) return matrix * stride + row * ld;
     const int n = image.quotient(row), in_image = row - n * image.divisor;
@@ -47,15 +49,6 @@ struct GemmOutput {
     }
     store<kN>(to, result);
   }
-  template <class Out>
-  __device__ __forceinline__ void put_two(int64_t at, int column, int columns_in_all, float left, float right) const {
-    if (pairs && column + 1 < columns_in_all) {
-      put<Out, 2>(at, column, {left, right});
-    } else {
-      put<Out, 1>(at, column, {left});
-      if (column + 1 < columns_in_all) put<Out, 1>(at + 1, column + 1, {right});
-    }
-  }
 };
 
 template <class A, class B>
@@ -66,6 +59,9 @@ struct GemmArguments {
   int m = 0, n = 0, steps = 0, tiles_m = 0, tiles_n = 0;
   SplitK split;
 };
+
+/// A warp's results are written in bands of so many rows.
+inline constexpr int kBand = 16, kBandPitch = kWarpTile + 8;
 
 /// A block computes kDown x kAcross warp tiles. Three tiles of each operand are in shared memory: one is multiplied
 /// while two are on their way.
@@ -84,7 +80,33 @@ struct GemmShape {
     T b[kStages][kRowsB * kPitchB];
     Pixel pixels[A::kHasPixels ? kM : 1];
   };
+  static_assert(sizeof(Shared::a) >= sizeof(float) * kDown * kAcross * kBand * kBandPitch);
 };
+
+/// [kBand][kBandPitch] in shared memory; where they belong, and how many rows and columns there are from there on.
+struct BandOfResults {
+  const float* staged;
+  int matrix, first_row, first_column, rows, columns;
+};
+
+template <class Out, int kN>
+__device__ __forceinline__ void write_units(const BandOfResults& b, const GemmOutput& out) {
+  constexpr int kAcross = kWarpTile / kN;
+  for (int unit = static_cast<int>(threadIdx.x) % kWarp; unit < kBand * kAcross; unit += kWarp) {
+    const int r = unit / kAcross, c = unit % kAcross * kN;
+    if (r >= b.rows || c >= b.columns) continue;
+    out.put<Out, kN>(out.offset(b.matrix, b.first_row + r) + b.first_column + c, b.first_column + c,
+                     load<kN>(b.staged + r * kBandPitch + c));
+  }
+}
+template <class Out>
+__device__ __forceinline__ void write_band(const BandOfResults& b, const GemmOutput& out) {
+  if (out.wide) {
+    write_units<Out, 4>(b, out);
+  } else {
+    write_units<Out, 1>(b, out);
+  }
+}
 
 /// One block for each tile, split and matrix; in this order, columns first, so that blocks side by side read the same
 /// rows of a.
@@ -121,14 +143,14 @@ __global__ void __launch_bounds__(kWarp* kDown* kAcross) gemm_kernel(GemmArgumen
   const int warp = thread / kWarp, warp_row = warp / kAcross * kWarpTile, warp_column = warp % kAcross * kWarpTile;
   const bool idle = first_row + warp_row >= g.m || first_column + warp_column >= g.n;
   WarpProduct<T> product;
-  load_step(0, 0);
-  load_step(1, 1);
-  int stage = 0, next = 2;
-  for (int step = 0; step < steps; ++step) {
-    copy_async_wait<1>();
-    __syncthreads();  // the step's tiles are there for all, and all have done with those of the step before
+  int stage = 1, next = 0;
+  for (int step = -2; step < steps; ++step) {
+    if (step >= 0) {
+      copy_async_wait<1>();
+      __syncthreads();  // the step's tiles are there for all, and all have done with those of the step before
+    }
     load_step(step + 2, next);
-    if (!idle) {
+    if (step >= 0 && !idle) {
       product.template add<A::kSums, B::kSums>(
           shared->a[stage] + warp_row * (Shape::kAlongA ? Shape::kPitchA : 1), Shape::kPitchA,
           shared->b[stage] + warp_column * (Shape::kAlongB ? Shape::kPitchB : 1), Shape::kPitchB);
@@ -137,20 +159,25 @@ __global__ void __launch_bounds__(kWarp* kDown* kAcross) gemm_kernel(GemmArgumen
     next = next == Shape::kStages - 1 ? 0 : next + 1;
   }
   copy_async_wait<0>();
+  __syncthreads();
   if (idle) return;
 
-  PSANET_UNROLL
-  for (int band = 0; band < 4; ++band) {
+  // Through shared memory, so that neighbouring lanes have neighbouring results.
+  float* staged = reinterpret_cast<float*>(shared->a) + warp * kBand * kBandPitch;
+  const int rows = g.m - (first_row + warp_row), columns = g.n - (first_column + warp_column);
+  for (int band = 0; band < kWarpTile / kBand; ++band) {
     product.visit(band, [&](int r, int c, float left, float right) {
-      const int row = first_row + warp_row + r, column = first_column + warp_column + c;
-      if (row >= g.m || column >= g.n) return;
-      const int64_t at = g.out.offset(part, row) + column;
-      if (g.out.scalar == Scalar::f32) {
-        g.out.template put_two<float>(at, column, g.n, left, right);
-      } else if constexpr (sizeof(T) == 2) {
-        g.out.template put_two<bf16>(at, column, g.n, left, right);
-      }
+      store<2>(staged + (r - band * kBand) * kBandPitch + c, Pack<float, 2>{left, right});
     });
+    __syncwarp();
+    const BandOfResults results{
+        staged, part, first_row + warp_row + band * kBand, first_column + warp_column, rows - band * kBand, columns};
+    if (g.out.scalar == Scalar::f32) {
+      write_band<float>(results, g.out);
+    } else if constexpr (sizeof(T) == 2) {
+      write_band<bf16>(results, g.out);
+    }
+    __syncwarp();
   }
 }
 
@@ -197,7 +224,7 @@ void launch_gemm(CudaContext& ctx, const GemmExtents& e, const A& a, const B& b,
     g.out.out = workspace;
     g.out.ld = e.n;
     g.out.stride = static_cast<int64_t>(e.m) * e.n;
-    g.out.pairs = e.n % 2 == 0;
+    g.out.allow_wide(e.n);
   }
   const int64_t blocks = int64_t{g.tiles_m} * g.tiles_n * g.split.count * e.matrices;
   launch(ctx, gemm_kernel<A, B, kTileM / kWarpTile, kTileN / kWarpTile>,

@@ -104,7 +104,7 @@ class ForwardPart final : public Part {
     out.residual = p_.epilogue.residual ? o.residual : nullptr;
     out.relu = p_.epilogue.relu;
     out.ld = p_.dims.out_channels;
-    out.pairs = out.ld % 2 == 0;
+    out.allow_wide(out.ld);
     launch_gemm(ctx_, extents_, pixels<T, Sums::along_rows>(o.first, geometry_),
                 matrix<T, Sums::along_rows>(o.second, extents_.n, extents_.k), out, workspace);
   }
@@ -140,7 +140,7 @@ class BackwardDataPart final : public Part {
     first_ = (first_row * d.in_w + first_column) * d.in_channels;
     out_.scalar = p.out;
     out_.ld = d.in_channels;
-    out_.pairs = d.in_channels % 2 == 0;
+    out_.allow_wide(out_.ld);
     out_.scattered = d.stride_h * d.stride_w > 1;
     out_.image = geometry_.image;
     out_.columns = geometry_.grid_columns;
@@ -181,7 +181,7 @@ class BackwardWeightsPart final : public Part {
     out.out = o.out;
     out.scalar = scalar_;
     out.ld = extents_.n;
-    out.pairs = out.ld % 2 == 0;
+    out.allow_wide(out.ld);
     launch_gemm(ctx_, extents_, matrix<T, Sums::across_rows>(o.second, extents_.k, extents_.m),
                 pixels<T, Sums::across_rows>(o.first, geometry_), out, workspace);
   }

@@ -44,9 +44,9 @@ class OwnGemm final : public Gemm {
     out.scalar = d_.out;
     out.scale = d_.scale;
     out.beta = d_.beta;
-    out.stride = d_.stride_c;
+    out.stride = d_.batch > 1 ? d_.stride_c : 0;
     out.ld = d_.ld_c;
-    out.pairs = d_.ld_c % 2 == 0 && (d_.batch == 1 || d_.stride_c % 2 == 0);
+    out.allow_wide(d_.n);
     if (d_.transpose_b) {
       launch_gemm(ctx_, extents_, a, operand<T, Sums::along_rows>(b, d_.n, d_.k, d_.ld_b, d_.stride_b, d_.batch), out,
                   workspace);
