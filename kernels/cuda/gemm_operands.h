@@ -51,7 +51,8 @@ int unit_for(std::initializer_list<int64_t> distances) {
   return fits(kWord) ? kWord : 1;
 }
 
-/// Neighbouring values of a tile: the first `count` are there, the others are zeros.
+/// Neighbouring values of a tile: the first `count` are there, the others are zeros. With none the address is not
+/// looked at, so it need not be one: that saves a branch for each unit.
 template <class T>
 struct Unit {
   const T* from;
@@ -84,8 +85,7 @@ struct MatrixOperand {
   }
   __device__ __forceinline__ Unit<T> unit_of(const Column& column, int first, int k, int r) const {
     const int row = (kSums == Sums::along_rows ? first : k) + r;
-    if (row >= rows || column.count == 0) return {x, 0};
-    return {x + static_cast<int64_t>(row) * ld + column.at, column.count};
+    return {x + (static_cast<int64_t>(row) * ld + column.at), row < rows ? column.count : 0};
   }
 };
 
@@ -158,8 +158,7 @@ struct PixelOperand {
     } else {
       pixel = taps.pixel(k + r);
     }
-    if (column.count == 0 || !taps.inside(pixel, column.tap)) return {x, 0};
-    return {x + pixel.offset + column.tap.offset, column.count};
+    return {x + (pixel.offset + column.tap.offset), taps.inside(pixel, column.tap) ? column.count : 0};
   }
 };
 
@@ -184,11 +183,10 @@ struct TapMatrixOperand {
     return {first + c, clamped(columns - (first + c), kN)};
   }
   __device__ __forceinline__ Unit<T> unit_of(const Column& column, int, int k, int r) const {
-    if (k + r >= rows || column.count == 0) return {w, 0};
     const int t = channel.quotient(k + r), out = k + r - t * channel.divisor;
     const int i = tap_columns.quotient(t), j = t - i * tap_columns.divisor;
     const int tap = (down.first + i * down.step) * kernel_columns + across.first + j * across.step;
-    return {w + (static_cast<int64_t>(out) * taps + tap) * columns + column.at, column.count};
+    return {w + ((static_cast<int64_t>(out) * taps + tap) * columns + column.at), k + r < rows ? column.count : 0};
   }
 };
 
