@@ -2,25 +2,13 @@
 #pragma once
 
 #include "kernels/conv2d.h"
-#include "kernels/cuda/algorithms.h"
 #include "tests/cuda/support.h"
+#include "tests/support/ours_only.h"
 
 namespace psanet::tests {
 
 using kernels::Conv2dDims;
 using kernels::Conv2dEpilogue;
-
-/// While it lives, what is prepared is our own kernels, or (false) the library's, whatever the environment says.
-class OursOnly {
- public:
-  explicit OursOnly(bool yes = true) : before_(kernels::cuda::ours_only()) { kernels::cuda::use_ours_only(yes); }
-  ~OursOnly() { kernels::cuda::use_ours_only(before_); }
-  OursOnly(const OursOnly&) = delete;
-  OursOnly& operator=(const OursOnly&) = delete;
-
- private:
-  bool before_;
-};
 
 // batch, height, width, channels, out channels; kernel, stride, padding, dilation
 inline Conv2dDims convolution(int64_t batch, int64_t h, int64_t w, int64_t in, int64_t out, int64_t kernel,
