@@ -3,6 +3,8 @@
 #include "kernels/cuda/own_kernels.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 
 #include "kernels/cuda/fallback.h"
 #include "kernels/cuda/split_k.h"
@@ -143,14 +145,14 @@ TEST_CASE("own kernels: GEMMs of several blocks and matrices in every order, in 
   for (unsigned bits = 0; bits < 4; ++bits) {
     for (int64_t gap : {0, 1, 2}) {  // rows begin at multiples of 16, of 2 and of 4 bytes
       INFO("order " << bits << ", gap " << gap);
-      GemmDims d = dense(133, 131, 37, gap == 0 ? 2 : 1);
+      GemmDims d = dense(133, 132, 37, gap == 0 ? 2 : 1);
       d.transpose_a = (bits & 1) != 0;
       d.transpose_b = (bits & 2) != 0;
       d.ld_a = (d.transpose_a ? 136 : 40) + gap;
       d.ld_b = (d.transpose_b ? 40 : 136) + gap;
       d.ld_c = 132 + gap;
       d.stride_a = d.stride_b = 136 * 136;
-      d.stride_c = 133 * d.ld_c;
+      d.stride_c = 133 * d.ld_c + 2;
       if (gap == 1) d.beta = -2.0f;
       check_all_types(d);
     }
@@ -282,6 +284,21 @@ TEST_CASE("own kernels: no library is asked when they are forced") {
         }).empty());
 }
 
+TEST_CASE("own kernels: PSANET_ALGORITHMS forces them in a process") {
+  if (const char* expected = std::getenv("PSANET_TEST_EXPECTED")) {  // the process that is started below
+    CHECK(kernels::cuda::ours_only() == (std::string(expected) == "ours"));
+    CHECK(kernels::cuda::algorithms() == nullptr);
+    return;
+  }
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  for (const char* value : {"ours", "off"}) {
+    const std::string command = fmt::format(
+        "PSANET_ALGORITHMS={0} PSANET_TEST_EXPECTED={0} '{1}' 'own kernels: PSANET_ALGORITHMS forces*'", value, self);
+    INFO(command);
+    CHECK(std::system((command + " > /dev/null 2>&1").c_str()) == 0);
+  }
+}
+
 TEST_CASE("own kernels: extents of 2^31 are refused in words") {
   GemmDims d = dense(int64_t{1} << 31, 1, 1, 1);
   CHECK_THROWS_WITH(kernels::cuda::own_gemm(cuda(), d), Catch::Contains("2^31"));
@@ -347,26 +364,27 @@ TEST_CASE("own kernels: rows and matrices and pixels lie more than 2^31 values a
   kernels::synchronize(cuda());
   for (int64_t i = 0; i < 6; ++i) CHECK(to_float(c.get()[i * kFar + 3]) == static_cast<float>(8 * (i + 1)));
 
-  // Two images of 2^20 pixels with 1024 channels, of which every 2^19th pixel is met.
-  Conv2dDims dims{2, 1, 1 << 20, 1024, 3, 1, 1, 1, 1 << 19};
+  // Two images of 2^20 pixels with 2048 channels, of which every 2^19th pixel is met.
+  constexpr int64_t kChannels = 2048;
+  Conv2dDims dims{2, 1, 1 << 20, kChannels, 3, 1, 1, 1, 1 << 19};
   dims.scalar = kernels::Scalar::bf16;
-  const Sparse x(int64_t{2} * (1 << 20) * 1024 * 2);
+  const Sparse x(8 * kFar);
   for (int64_t p = 0; p < 4; ++p) {
-    for (int64_t i = 0; i < 1024; ++i) x.get()[p * (kFar / 2) + i] = to_bf16(static_cast<float>(p + 1) * 0.25f);
+    for (int64_t i = 0; i < kChannels; ++i) x.get()[p * kFar + i] = to_bf16(static_cast<float>(p + 1) * 0.25f);
   }
-  const std::vector<float> ones(3 * 1024, 0.5f);
+  const std::vector<float> ones(3 * kChannels, 0.5f);
   const Array<bf16> w(stored<bf16>(ones)), y(12), d_y(stored<bf16>({1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0}));
-  const Array<float> d_w(3 * 1024);
+  const Array<float> d_w(3 * kChannels);
   const auto forward = kernels::prepare_conv2d_forward(cuda(), dims, {});
   const auto weights = kernels::prepare_conv2d_backward_weights(cuda(), dims);
   const Array<uint8_t> workspace(std::max(forward->workspace_bytes(), weights->workspace_bytes()));
   forward->run(x.get(), w.data(), nullptr, nullptr, y.data(), workspace.data());
-  CHECK(as_floats(y.get()) == std::vector<float>{128, 128, 128, 256, 256, 256, 384, 384, 384, 512, 512, 512});
+  CHECK(as_floats(y.get()) == std::vector<float>{256, 256, 256, 512, 512, 512, 768, 768, 768, 1024, 1024, 1024});
   weights->run(x.get(), d_y.data(), d_w.data(), workspace.data());
   const std::vector<float> found = d_w.get();
   CHECK(found[5] == 1.25f);
-  CHECK(found[1024 + 5] == 0.5f);
-  CHECK(found[2 * 1024 + 5] == 0.75f);
+  CHECK(found[kChannels + 5] == 0.5f);
+  CHECK(found[2 * kChannels + 5] == 0.75f);
 }
 
 #endif
