@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -62,16 +63,25 @@ std::filesystem::path default_file() {
   return {};
 }
 
-std::shared_ptr<AlgorithmStore> store_of_environment() {
+std::string wanted_algorithms() {
   const char* value = std::getenv("PSANET_ALGORITHMS");
-  const std::string wanted = value == nullptr ? "" : value;
-  if (wanted == "off" || wanted == "heuristic") return nullptr;
+  return value == nullptr ? "" : value;
+}
+
+std::shared_ptr<AlgorithmStore> store_of_environment() {
+  const std::string wanted = wanted_algorithms();
+  if (wanted == "off" || wanted == "heuristic" || wanted == "ours") return nullptr;
   return std::make_shared<AlgorithmStore>(wanted.empty() ? default_file() : std::filesystem::path(wanted));
 }
 
 std::shared_ptr<AlgorithmStore>& process_store() {
   static std::shared_ptr<AlgorithmStore> store = store_of_environment();
   return store;
+}
+
+std::atomic<bool>& process_ours_only() {
+  static std::atomic<bool> ours = wanted_algorithms() == "ours";
+  return ours;
 }
 
 }  // namespace
@@ -100,6 +110,14 @@ std::shared_ptr<AlgorithmStore> algorithms() {
 
 void use_algorithms(std::shared_ptr<AlgorithmStore> store) {
   process_store() = std::move(store);
+}
+
+bool ours_only() {
+  return process_ours_only();
+}
+
+void use_ours_only(bool yes) {
+  process_ours_only() = yes;
 }
 
 std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choice) {
