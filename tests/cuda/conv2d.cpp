@@ -1,6 +1,8 @@
+// Convolutions as they are prepared: whichever way the library and the shape allow.
 #include <filesystem>
 #include <fstream>
 
+#include "kernels/cuda/algorithms.h"
 #include "tests/cuda/conv2d_checks.h"
 #include "tests/support/temporary_folder.h"
 

@@ -34,11 +34,11 @@ void check_own_forward(const Conv2dDims& dims, const Conv2dEpilogue& epilogue) {
 /// In blocks of 128 x 128, steps of 16 or 32.
 std::vector<Conv2dDims> own_shapes() {
   std::vector<Conv2dDims> shapes = {
-      convolution(2, 13, 12, 24, 150, 3, 1, 1, 1),  // blocks, and tails, in each dimension of each product
+      convolution(1, 13, 12, 16, 150, 3, 1, 1, 1),  // blocks, and tails, in each dimension of each product
       convolution(1, 9, 10, 1, 1, 3, 1, 1, 1),      // single channels
       convolution(2, 17, 13, 21, 5, 3, 2, 1, 1),    // odd ones, stride 2
       convolution(1, 14, 15, 8, 8, 3, 1, 4, 4),     // dilated
-      convolution(2, 30, 31, 5, 3, 3, 1, 1, 1),     // so many pixels that the sum over them is split
+      convolution(2, 15, 20, 5, 3, 3, 1, 1, 1),     // so many pixels that the sum over them is split
       convolution(1, 6, 7, 150, 9, 3, 1, 1, 1),     // so many channels that the others are
       convolution(1, 21, 23, 3, 16, 7, 2, 3, 1),    // ResNet's stem
       convolution(1, 9, 11, 4, 6, 3, 2, 2, 2),      // places that meet all taps, and places that meet none
@@ -95,9 +95,8 @@ TEST_CASE("own kernels: gradients of every kind of convolution, those of weights
 TEST_CASE("own kernels: bias and residual and ReLU in all combinations") {
   const OursOnly ours;
   const Conv2dDims shapes[] = {
-      convolution(1, 12, 11, 8, 134, 3, 1, 1, 1),  // several blocks
-      convolution(1, 5, 6, 8, 21, 1, 1, 0, 1),     // odd rows
-      convolution(1, 4, 5, 75, 6, 3, 1, 1, 1),     // a split sum, with the epilogue behind it
+      convolution(1, 5, 6, 8, 21, 1, 1, 0, 1),  // odd rows
+      convolution(1, 4, 5, 50, 6, 3, 1, 1, 1),  // a split sum, with the epilogue behind it
   };
   for (const Conv2dDims& dims : shapes) {
     for (unsigned bits = 1; bits < 8; ++bits) {
@@ -107,6 +106,9 @@ TEST_CASE("own kernels: bias and residual and ReLU in all combinations") {
       check_own_forward<bf16>(dims, epilogue);
     }
   }
+  const Conv2dDims several_blocks = convolution(1, 12, 11, 8, 132, 3, 1, 1, 1);
+  check_own_forward<float>(several_blocks, {true, true, true});
+  check_own_forward<bf16>(several_blocks, {true, true, true});
 }
 
 TEST_CASE("own kernels: a batch of nothing is no error and gives zero gradients") {
@@ -143,7 +145,8 @@ TEST_CASE("own kernels: GEMMs of every kind") {
 TEST_CASE("own kernels: GEMMs of several blocks and matrices in every order, in units of every width") {
   const OursOnly ours;
   for (unsigned bits = 0; bits < 4; ++bits) {
-    for (int64_t gap : {0, 1, 2}) {  // rows begin at multiples of 16, of 2 and of 4 bytes
+    for (int64_t gap : {0, 1, 2}) {             // rows begin at multiples of 16, of 2 and of 4 bytes
+      if (gap != 0 && bits % 3 != 0) continue;  // both orders of both operands are left
       INFO("order " << bits << ", gap " << gap);
       GemmDims d = dense(133, 132, 37, gap == 0 ? 2 : 1);
       d.transpose_a = (bits & 1) != 0;
@@ -162,7 +165,7 @@ TEST_CASE("own kernels: GEMMs of several blocks and matrices in every order, in 
 TEST_CASE("own kernels: GEMMs whose sums are split") {
   const OursOnly ours;
   for (int64_t batch : {1, 3}) {
-    GemmDims d = dense(9, 10, 1101, batch);
+    GemmDims d = dense(9, 10, 701, batch);
     d.scale = 0.25f;
     check_all_types(d);
     d.beta = 1.0f;
