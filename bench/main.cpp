@@ -1,5 +1,5 @@
-// psanet-bench: Google Benchmark's options, and --device and --precision of our own. Benchmarks are registered once the
-// device is known.
+// psanet-bench: Google Benchmark's options, and --device, --precision and --tiny of our own. Benchmarks are registered
+// once the device is known.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -12,9 +12,13 @@
 namespace psanet::bench {
 namespace {
 std::unique_ptr<Device> chosen;
-}
+bool all_tiny = false;
+}  // namespace
 Device& device() {
   return *chosen;
+}
+bool tiny() {
+  return all_tiny;
 }
 }  // namespace psanet::bench
 
@@ -28,6 +32,8 @@ int main(int argc, char** argv) {
       device = argument.substr(9);
     } else if (argument.rfind("--precision=", 0) == 0) {
       precision = argument.substr(12);
+    } else if (argument == "--tiny") {
+      bench::all_tiny = true;
     } else {
       argv[kept++] = argv[i];
     }
