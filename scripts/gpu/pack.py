@@ -12,7 +12,6 @@ import subprocess
 import tarfile
 import tempfile
 
-from gpu import deeper  # noqa: F401  (the driver's modules must at least be importable here)
 from gpu.places import INJECTION, PROGRAMS, TESTS
 
 LIMIT = 60 * 1024 * 1024  # bytes that travel in one call, the source tree among them
@@ -252,10 +251,9 @@ ARCHIVES = {1: ["kit.tar.xz", "golden.tar.xz"], 2: ["kit.tar.xz", "camvid.tar"],
 
 def command(call, folder):
     """For a shell in the folder that has the files. An archive that is damaged costs what is in it."""
-    more = f" --beside {folder}" if call > 1 else f" --beside {folder}"
     return (f'd=$(mktemp -d) && for a in {" ".join(f"{folder}/{a}" for a in ARCHIVES[call])}; do [ -f $a ] && '
             f'{{ python3 -m tarfile -e $a "$d" || echo "cannot be unpacked: $a"; }}; done; '
-            f'python3 "$d/kit/gpu-check" --call {call}{more} --output "${{OUT:?a folder for the report}}"')
+            f'python3 "$d/kit/gpu-check" --call {call} --beside {folder} --output "${{OUT:?a folder for the report}}"')
 
 
 def make(root, build_folder, target, say=print, preset=9):
@@ -267,7 +265,6 @@ def make(root, build_folder, target, say=print, preset=9):
         kit = pathlib.Path(folder) / "kit"
         manifest = make_tree(root, pathlib.Path(build_folder) / "bin", kit, build_folder, say=say)
         pack(below(kit, "kit"), target / "kit.tar.xz", preset)
-    shutil.rmtree(target / "unpacked", ignore_errors=True)
     if (shared / "golden").is_dir():
         pack([(f, n) for f, n in below(shared / "golden", "kit/golden") if f.name not in GOLDEN_NOT],
              target / "golden.tar.xz", preset)

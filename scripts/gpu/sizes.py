@@ -31,7 +31,7 @@ class Rehearsal(Sizes):
     cuda, devices = "softmax*", "device ops: pointwise*,device ops: pools"
     own = "gemm: one row*"
     networks_golden, layers_golden = "golden: the hash scheme*", "golden: the mask operator*"
-    steps, scenes, scene = 12, 4, (48, 64)
+    steps, scenes, scene = 2, 4, (48, 64)
     data_workers = 1
     camvid = ["model=psanet18_small", "let.crop_h=33", "let.crop_w=33", "iterations=2", "batch=2"]
     camvid_eval = ["--base-size", "40"]

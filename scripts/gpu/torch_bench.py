@@ -3,8 +3,8 @@
 
     torch_bench.py --reference DIR --device cuda --variants '[["eager", ["--mode", "train"]], ...]'
 
-Prints bench_torch.py's lines behind a line `== NAME` each; a variant that fails is a line `!! NAME: why`, costs itself,
-and makes the exit code 1.
+Prints bench_torch.py's lines behind a line `== NAME` each; a variant that fails is a line `!! NAME: why` and
+costs itself.
 """
 
 import argparse
@@ -25,14 +25,12 @@ def main():
     spec = importlib.util.spec_from_file_location("bench_torch", os.path.join(options.reference, "bench_torch.py"))
     bench = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bench)
-    failed = False
     for name, arguments in json.loads(options.variants):
         print(f"== {name}", flush=True)
         sys.argv = ["bench_torch.py", "--device", options.device, *arguments]
         try:
             bench.main()
         except (Exception, SystemExit) as e:
-            failed = True
             traceback.print_exc()
             lines = str(e).splitlines() or [""]
             print(f"!! {name}: {type(e).__name__}: {lines[0]}", flush=True)
@@ -43,7 +41,7 @@ def main():
             torch.cuda.empty_cache()
         except Exception:
             pass
-    return 1 if failed else 0
+    return 0
 
 
 if __name__ == "__main__":
