@@ -1,5 +1,5 @@
-// psanet-bench: Google Benchmark's options, and --device, --precision and --tiny of our own. Benchmarks are registered
-// once the device is known.
+// psanet-bench: Google Benchmark's options, and --device, --precision, --launches and --tiny of our own. Benchmarks are
+// registered once the device is known.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -12,10 +12,14 @@
 namespace psanet::bench {
 namespace {
 std::unique_ptr<Device> chosen;
+std::string launches;
 bool all_tiny = false;
 }  // namespace
 Device& device() {
   return *chosen;
+}
+const std::string& launches_file() {
+  return launches;
 }
 bool tiny() {
   return all_tiny;
@@ -32,6 +36,8 @@ int main(int argc, char** argv) {
       device = argument.substr(9);
     } else if (argument.rfind("--precision=", 0) == 0) {
       precision = argument.substr(12);
+    } else if (argument.rfind("--launches=", 0) == 0) {
+      bench::launches = argument.substr(11);
     } else if (argument == "--tiny") {
       bench::all_tiny = true;
     } else {

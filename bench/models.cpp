@@ -48,7 +48,7 @@ void training(benchmark::State& state, const std::string& name) {
 void shape(benchmark::internal::Benchmark* b, int64_t crop, int64_t batch) {
   b->ArgNames({"crop", "batch"})->Args({crop, batch})->Unit(benchmark::kMillisecond)->UseRealTime();
   if (!device().is_cpu())
-    b->Iterations(tiny() ? 2 : 20);  // a known number: the program is made once, not anew for each guess
+    b->Iterations(tiny() ? 2 : 50);  // a known number: the program is made once, not anew for each guess
 }
 
 }  // namespace

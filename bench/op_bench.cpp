@@ -1,6 +1,9 @@
 #include "bench/op_bench.h"
 
 #include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "engine/autodiff.h"
 #include "engine/random.h"
@@ -47,13 +50,41 @@ void fill_inputs(Program& program, double scale, int classes) {
   }
 }
 
+namespace {
+/// A line of JSON for the program: its nodes in the order of their launches.
+void write_launches(const Program& program) {
+  if (launches_file().empty()) return;
+  nlohmann::json nodes = nlohmann::json::array();
+  int64_t launches = 0;
+  for (const RecordedNode& recorded : program.recorded_nodes()) {
+    launches += recorded.launches;
+    nodes.push_back({{"node", recorded.node.name},
+                     {"op", recorded.node.op()->name()},
+                     {"launches", recorded.launches},
+                     {"flops", recorded.flops},
+                     {"bytes", recorded.bytes}});
+  }
+  std::ofstream file(launches_file(), std::ios::app);
+  file << nlohmann::json{{"precision", name(device().precision())}, {"launches", launches}, {"nodes", nodes}} << '\n';
+  if (!file.flush()) throw std::runtime_error(launches_file() + ": cannot be written");
+}
+}  // namespace
+
 void run_program(benchmark::State& state, Program& program, int64_t min_bytes) {
   for (int untimed = 0; untimed < 3; ++untimed) program.run();  // launched, recorded, replayed
   device().synchronize();
+  write_launches(program);
+  std::vector<double> ms;
   for (auto _ : state) {
+    const auto begin = std::chrono::steady_clock::now();
     program.run();
     device().synchronize();
+    ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
   }
+  ms.erase(ms.begin(), ms.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(10, ms.size() / 2)));
+  std::sort(ms.begin(), ms.end());
+  state.counters["median_ms"] = (ms[ms.size() / 2] + ms[(ms.size() - 1) / 2]) / 2;
+  state.counters["min_ms"] = ms.front();
   if (min_bytes > 0) {
     state.counters["GB/s"] =
         benchmark::Counter(static_cast<double>(min_bytes) / 1e9, benchmark::Counter::kIsIterationInvariantRate);

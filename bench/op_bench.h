@@ -28,11 +28,15 @@ void guarded(benchmark::State& state, const Body& body) {
   }
 }
 
+/// --launches of psanet-bench: the file that gets what the nodes of every program put into its recording.
+const std::string& launches_file();
+
 /// Fills every float input with uniform values in [-1, 1) * scale and every u8 input with labels below `classes`.
 void fill_inputs(Program& program, double scale, int classes);
 
-/// Runs the program once an iteration and waits for it; counters: GFLOP/s, launches, peak MiB, and, with min_bytes,
-/// GB/s of the bytes that must be moved at least. One untimed run first, and one that is recorded.
+/// Runs the program once an iteration and waits for it; counters: GFLOP/s, launches, peak MiB, median_ms and min_ms of
+/// the second half of the iterations or more (all but the first ten), and, with min_bytes, GB/s of the bytes that must
+/// be moved at least. One untimed run first, and one that is recorded.
 void run_program(benchmark::State& state, Program& program, int64_t min_bytes = 0);
 
 /// A graph of the one op on inputs "0", "1", ... of the given types; every output is an output of the graph.

@@ -44,6 +44,11 @@ macro(psanet_find_cuda)  # a macro: languages are enabled in the caller's scope
     endforeach()
     find_path(PSANET_CUDNN_INCLUDE cudnn_graph.h HINTS ${wheels} ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include)
     find_path(PSANET_CUBLAS_INCLUDE cublasLt.h HINTS ${wheels} ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include)
+    # CUPTI is for measuring only (bench/kernel_times.cpp): it may be missing.
+    find_library(PSANET_LIB_cupti NAMES_PER_DIR NAMES cupti libcupti.so.13 libcupti.so.12
+      HINTS ${wheels} ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_LIBRARY_ROOT}/extras/CUPTI PATH_SUFFIXES lib lib64)
+    find_path(PSANET_CUPTI_INCLUDE cupti.h
+      HINTS ${wheels} ${CUDAToolkit_INCLUDE_DIRS} ${CUDAToolkit_LIBRARY_ROOT}/extras/CUPTI PATH_SUFFIXES include)
     foreach(header CUDNN CUBLAS)
       if(NOT PSANET_${header}_INCLUDE)
         string(APPEND PSANET_CUDA_MISSING " headers of ${header}")

@@ -40,6 +40,13 @@ int Device::gpus() {
 #endif
 }
 
+std::string Device::why_gpu_is_not_used() {
+#ifdef PSANET_HAS_CUDA
+  if (!has_gpu() && kernels::cuda_driver_installed()) return kernels::why_no_cuda_device();
+#endif
+  return {};
+}
+
 const char* Device::backends() {
 #ifdef PSANET_HAS_CUDA
   return "cpu, cuda";

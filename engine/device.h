@@ -51,6 +51,9 @@ class Device {
   /// GPUs that this program can use.
   static int gpus();
   static bool has_gpu() { return gpus() > 0; }
+  /// Why has_gpu() is false although an NVIDIA driver is installed (it is too old, say): what a program that falls back
+  /// to the processor should tell. Empty if there is a GPU, no driver, or no CUDA in this program.
+  static std::string why_gpu_is_not_used();
   /// What this program was built with: "cpu", "cpu, cuda".
   static const char* backends();
 

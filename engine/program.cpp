@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <set>
 #include <stdexcept>
@@ -381,20 +382,61 @@ void Program::launch(const Stretch& stretch) {
   for (size_t s = stretch.first; s < stretch.end; ++s) steps_[s].launch.run(steps_[s].buffers);
 }
 
-/// Launching while the device records puts work into the recording instead of doing it.
 void Program::record() {
   for (Stretch& stretch : stretches_) {
-    if (!stretch.recordable) continue;
-    if (!device_.visit([](auto& ctx) { return kernels::begin_recording(ctx); })) break;
-    try {
-      launch(stretch);
-    } catch (...) {
-      device_.visit([](auto& ctx) { kernels::abandon_recording(ctx); });
-      throw;
-    }
-    stretch.recording = device_.visit([](auto& ctx) { return kernels::end_recording(ctx); });
+    if (stretch.recordable && !record(stretch)) break;
   }
   recorded_ = true;
+}
+
+namespace {
+void say_once(const std::string& line) {
+  static std::atomic<bool> said = false;
+  if (!said.exchange(true)) fmt::print(stderr, "{}\n", line);
+}
+}  // namespace
+
+/// Launching while the device records puts work into the recording instead of doing it. False: the device has no such
+/// thing as recordings.
+bool Program::record(Stretch& stretch) {
+  if (!device_.visit([](auto& ctx) { return kernels::begin_recording(ctx); })) return false;
+  const auto launches = [&] { return device_.visit([](auto& ctx) { return kernels::launches_recorded(ctx); }); };
+  size_t s = stretch.first;
+  try {
+    for (int64_t before = 0; s < stretch.end; ++s) {
+      steps_[s].launch.run(steps_[s].buffers);
+      const int64_t now = launches();
+      steps_[s].recorded_launches = now - std::exchange(before, now);
+    }
+    stretch.recording = device_.visit([](auto& ctx) { return kernels::end_recording(ctx); });
+  } catch (const DeviceError& e) {
+    // Nothing of it has run. What cannot be recorded can still be launched; if it cannot, that will say why.
+    device_.visit([](auto& ctx) { kernels::abandon_recording(ctx); });
+    for (size_t r = stretch.first; r < stretch.end; ++r) steps_[r].recorded_launches = 0;
+    const std::string where = s < stretch.end ? " (" + graph_.node(steps_[s].node).name + ")" : "";
+    say_once(fmt::format("warning: a step cannot be recorded{}: {}; it is launched piece by piece, which takes longer",
+                         where, e.what()));
+  } catch (...) {
+    device_.visit([](auto& ctx) { kernels::abandon_recording(ctx); });
+    throw;
+  }
+  return true;
+}
+
+std::vector<RecordedNode> Program::recorded_nodes() const {
+  std::vector<RecordedNode> nodes;
+  for (const Stretch& stretch : stretches_) {
+    for (size_t s = stretch.first; stretch.recording && s < stretch.end; ++s) {
+      const Node& node = graph_.node(steps_[s].node);
+      const Types in = graph_.types(node.inputs);
+      RecordedNode found{node, steps_[s].recorded_launches, node.op()->flops(in, node.outputs), 0};
+      for (const Types* types : {&in, &node.outputs}) {
+        for (const Type& type : *types) found.bytes += type.bytes();
+      }
+      nodes.push_back(found);
+    }
+  }
+  return nodes;
 }
 
 int64_t Program::recorded_launches() const {

@@ -24,6 +24,14 @@ struct MemoryReport {
   int64_t peak_bytes() const { return parameter_bytes + input_bytes + constant_bytes + retained_bytes + arena_bytes; }
 };
 
+/// What a node put into the recording of a run.
+struct RecordedNode {
+  const Node& node;
+  int64_t launches = 0;  // kernels, copies and clears, which follow those of the node before
+  double flops = 0;
+  int64_t bytes = 0;  // of its inputs and outputs
+};
+
 /// One node of a traced run.
 struct TraceEntry {
   const Node& node;
@@ -62,12 +70,15 @@ class Program {
 
   /// Where the device can, the second run is recorded (the first lets libraries load what they load when first used),
   /// and the later ones replay the recording: the same bits for one launch, or for one launch between any two
-  /// collectives.
+  /// collectives. What a library refuses to have recorded is launched anew in every run; the first time in a process
+  /// that is said on standard error.
   void run();
   /// Whether runs are recorded; to be set before the first.
   void record_runs(bool record) { record_ = record; }
   /// Kernels, copies and clears in recordings; 0 if there are none.
   int64_t recorded_launches() const;
+  /// Node by node, in the order of the recordings; empty if there are none.
+  std::vector<RecordedNode> recorded_nodes() const;
   /// The same numbers, node by node, with times; the sink sees each node after it ran.
   void run_traced(const std::function<void(const TraceEntry&)>& sink);
   /// The same numbers, launched one by one but without waiting between them, and when each ran.
@@ -81,6 +92,7 @@ class Program {
     int64_t retained_offset_bytes = 0;
     int64_t workspace_offset_bytes = 0;
     int64_t refresh_workspace_offset_bytes = 0;
+    int64_t recorded_launches = 0;
   };
   /// Steps [first, end), all or none of which may be recorded. Without a recording they are launched one by one.
   struct Stretch {
@@ -104,6 +116,7 @@ class Program {
   void do_refresh();
   void launch(const Stretch& stretch);
   void record();
+  bool record(Stretch& stretch);
 
   Device& device_;
   Graph graph_;

@@ -38,7 +38,8 @@ enum class Float32Math : uint8_t { ieee, tf32 };
 
 /// One NVIDIA GPU: a stream, cuDNN for convolutions, cuBLASLt for matrix products, our own kernels for the rest.
 struct CudaContext {
-  /// Throws DeviceError, saying what is missing, if there is no driver or no such device.
+  /// Throws DeviceError, in one line that says which, if there is no driver, if it is too old, if there is no such
+  /// device, if that is too old or if this program holds no kernels for it.
   explicit CudaContext(int device = 0, Float32Math math = Float32Math::ieee);
 
   int device;
@@ -51,7 +52,9 @@ std::string describe(const CudaContext& ctx);
 
 /// Number of GPUs that can be used: 0 without a driver (no error).
 int cuda_device_count();
-/// Why cuda_device_count() is 0, in the driver's words; empty if it is not.
+/// Why cuda_device_count() is 0: no driver, one that is too old, no GPU; empty if it is not.
 std::string why_no_cuda_device();
+/// Is there an NVIDIA driver, whatever its age? Then somebody may expect that GPUs are used.
+bool cuda_driver_installed();
 
 }  // namespace psanet::kernels

@@ -82,9 +82,13 @@ class Recording {
 /// False, and nothing is begun, where a backend has no such thing.
 bool begin_recording(CpuContext& ctx);
 bool begin_recording(CudaContext& ctx);
+/// Launches in the recording so far; only between begin_recording() and end_recording(). Throws DeviceError.
+int64_t launches_recorded(CpuContext& ctx);
+int64_t launches_recorded(CudaContext& ctx);
 /// Ends it after an error.
 void abandon_recording(CpuContext& ctx) noexcept;
 void abandon_recording(CudaContext& ctx) noexcept;
+/// DeviceError if something in it cannot be recorded; then nothing of it has run.
 std::unique_ptr<Recording> end_recording(CpuContext& ctx);
 std::unique_ptr<Recording> end_recording(CudaContext& ctx);
 

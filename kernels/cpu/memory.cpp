@@ -144,6 +144,9 @@ std::unique_ptr<Marks> make_marks(CpuContext&, int64_t most) {
 bool begin_recording(CpuContext&) {
   return false;
 }
+int64_t launches_recorded(CpuContext&) {
+  return 0;
+}
 void abandon_recording(CpuContext&) noexcept {}
 std::unique_ptr<Recording> end_recording(CpuContext&) {
   return nullptr;

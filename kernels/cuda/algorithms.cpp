@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -62,16 +63,25 @@ std::filesystem::path default_file() {
   return {};
 }
 
-std::shared_ptr<AlgorithmStore> store_of_environment() {
+std::string wanted_algorithms() {
   const char* value = std::getenv("PSANET_ALGORITHMS");
-  const std::string wanted = value == nullptr ? "" : value;
-  if (wanted == "off" || wanted == "heuristic") return nullptr;
+  return value == nullptr ? "" : value;
+}
+
+std::shared_ptr<AlgorithmStore> store_of_environment() {
+  const std::string wanted = wanted_algorithms();
+  if (wanted == "off" || wanted == "heuristic" || wanted == "ours") return nullptr;
   return std::make_shared<AlgorithmStore>(wanted.empty() ? default_file() : std::filesystem::path(wanted));
 }
 
 std::shared_ptr<AlgorithmStore>& process_store() {
   static std::shared_ptr<AlgorithmStore> store = store_of_environment();
   return store;
+}
+
+std::atomic<bool>& process_ours_only() {
+  static std::atomic<bool> ours = wanted_algorithms() == "ours";
+  return ours;
 }
 
 }  // namespace
@@ -100,6 +110,14 @@ std::shared_ptr<AlgorithmStore> algorithms() {
 
 void use_algorithms(std::shared_ptr<AlgorithmStore> store) {
   process_store() = std::move(store);
+}
+
+bool ours_only() {
+  return process_ours_only();
+}
+
+void use_ours_only(bool yes) {
+  process_ours_only() = yes;
 }
 
 std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choice) {
@@ -155,6 +173,7 @@ double best_seconds(CudaContext& ctx, const std::function<void()>& run) {
     Event& operator=(const Event&) = delete;
   };
   constexpr int kRuns = 5;
+  use_device(ctx);
   const Event begin, end;
   float best_ms = std::numeric_limits<float>::infinity();
   run();
@@ -176,6 +195,7 @@ std::string machine_key(const CudaContext& ctx) {
 
 MeasuringMemory::MeasuringMemory(CudaContext& ctx, int64_t bytes) : ctx_(ctx), memory_(allocate(ctx_, bytes)) {
   constexpr int kByte = 0x3c;  // 0.0115 in float and in bf16; zeros would be multiplied at a higher clock
+  use_device(ctx);
   PSANET_CUDA_CHECK(cudaMemsetAsync(memory_, kByte, static_cast<size_t>(bytes), ctx.runtime->stream));
 }
 

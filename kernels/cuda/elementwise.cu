@@ -101,7 +101,7 @@ __global__ void block_copy_kernel(int64_t outer, int64_t inner, int64_t source_s
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < outer * inner; i += step) {
     const int64_t o = i / inner, at = i % inner;
-    target[o * target_stride + at] = source[o * source_stride + at];
+    store(target + o * target_stride + at, load<1>(source + o * source_stride + at));
   }
 }
 

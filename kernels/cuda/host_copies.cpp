@@ -40,6 +40,7 @@ void PinnedSlot::wait() {
 namespace {
 
 void copy(CudaContext& ctx, void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
+  use_device(ctx);
   PSANET_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind, ctx.runtime->stream));
 }
 

@@ -7,7 +7,7 @@
 namespace psanet::kernels {
 
 void* allocate(CudaContext& ctx, int64_t bytes) {
-  PSANET_CUDA_CHECK(cudaSetDevice(ctx.device));
+  cuda::use_device(ctx);
   void* memory = nullptr;
   const cudaError_t result = cudaMalloc(&memory, static_cast<size_t>(std::max<int64_t>(bytes, kAlignment_bytes)));
   if (result != cudaSuccess) {
@@ -30,10 +30,12 @@ void release(CudaContext& ctx, void* memory) noexcept {
 }
 
 void fill_zero(CudaContext& ctx, void* memory, int64_t bytes) {
+  cuda::use_device(ctx);
   PSANET_CUDA_CHECK(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), ctx.runtime->stream));
 }
 
 void copy_on_device(CudaContext& ctx, void* to, const void* from, int64_t bytes) {
+  cuda::use_device(ctx);
   PSANET_CUDA_CHECK(
       cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, ctx.runtime->stream));
 }
@@ -52,6 +54,7 @@ class GraphRecording final : public Recording {
     const cudaError_t counted = cudaGraphGetNodes(graph, nullptr, &nodes);
     const cudaError_t made = cudaGraphInstantiate(&executable_, graph, 0);
     cudaGraphDestroy(graph);
+    if (made != cudaSuccess) executable_ = nullptr;
     PSANET_CUDA_CHECK(counted);
     PSANET_CUDA_CHECK(made);
     launches_ = static_cast<int64_t>(nodes);
@@ -61,7 +64,10 @@ class GraphRecording final : public Recording {
     cudaGraphExecDestroy(executable_);
   }
 
-  void replay() override { PSANET_CUDA_CHECK(cudaGraphLaunch(executable_, ctx_.runtime->stream)); }
+  void replay() override {
+    use_device(ctx_);
+    PSANET_CUDA_CHECK(cudaGraphLaunch(executable_, ctx_.runtime->stream));
+  }
   int64_t launches() const override { return launches_; }
 
  private:
@@ -73,6 +79,7 @@ class GraphRecording final : public Recording {
 class EventMarks final : public Marks {
  public:
   EventMarks(CudaContext& ctx, int64_t most) : stream_(ctx.runtime->stream), events_(static_cast<size_t>(most)) {
+    use_device(ctx);
     for (cudaEvent_t& event : events_) PSANET_CUDA_CHECK(cudaEventCreate(&event));
   }
   ~EventMarks() override {
@@ -105,17 +112,33 @@ std::unique_ptr<Marks> make_marks(CudaContext& ctx, int64_t most) {
 }
 
 bool begin_recording(CudaContext& ctx) {
+  cuda::use_device(ctx);
   PSANET_CUDA_CHECK(cudaStreamBeginCapture(ctx.runtime->stream, cudaStreamCaptureModeThreadLocal));
   return true;
 }
 
+int64_t launches_recorded(CudaContext& ctx) {
+  cudaStreamCaptureStatus status{};
+  cudaGraph_t graph = nullptr;
+#if CUDART_VERSION >= 13000
+  PSANET_CUDA_CHECK(cudaStreamGetCaptureInfo(ctx.runtime->stream, &status, nullptr, &graph, nullptr, nullptr, nullptr));
+#else
+  PSANET_CUDA_CHECK(cudaStreamGetCaptureInfo_v2(ctx.runtime->stream, &status, nullptr, &graph, nullptr, nullptr));
+#endif
+  if (status != cudaStreamCaptureStatusActive) throw DeviceError("CUDA: the recording was broken by what is in it");
+  size_t nodes = 0;
+  PSANET_CUDA_CHECK(cudaGraphGetNodes(graph, nullptr, &nodes));
+  return static_cast<int64_t>(nodes);
+}
+
 void abandon_recording(CudaContext& ctx) noexcept {
   cudaGraph_t graph = nullptr;
-  if (cudaStreamEndCapture(ctx.runtime->stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+  if (cudaStreamEndCapture(ctx.runtime->stream, &graph) == cudaSuccess && graph != nullptr) cudaGraphDestroy(graph);
   cudaGetLastError();
 }
 
 std::unique_ptr<Recording> end_recording(CudaContext& ctx) {
+  cuda::use_device(ctx);
   cudaGraph_t graph = nullptr;
   PSANET_CUDA_CHECK(cudaStreamEndCapture(ctx.runtime->stream, &graph));
   return std::make_unique<cuda::GraphRecording>(ctx, graph);

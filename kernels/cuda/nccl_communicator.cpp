@@ -92,7 +92,11 @@ void NcclCommunicator::Impl::destroy() {
   if (failed) return;  // aborted: it is gone
   const auto limit = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.limit_s));
   const auto result = settled(library->CommFinalize(communicator), Clock::now() + limit);
-  if (result == nccl::success && library->CommDestroy(communicator) == nccl::success) return;
+  if (result == nccl::success) {
+    // "In progress" is as good: the library has taken it and goes on by itself; it must not be touched any more.
+    const auto destroyed = library->CommDestroy(communicator);
+    if (destroyed == nccl::success || destroyed == nccl::in_progress) return;
+  }
   nccl::abort_or_end(library, communicator, device, calls, options.abort_limit_s,
                      place() + ": giving the communicator back: " + library->words(result, communicator));
 }
@@ -187,6 +191,7 @@ void NcclCommunicator::Impl::start_timing() {
   wait();
   forget_events();
   cudaEvent_t from = nullptr;
+  PSANET_CUDA_CHECK(cudaSetDevice(device));
   PSANET_CUDA_CHECK(cudaEventCreate(&from));
   PSANET_CUDA_CHECK(cudaEventRecord(from, compute));
   const std::lock_guard lock(mutex);

@@ -15,13 +15,16 @@
 
 #include <cuda_runtime.h>
 
-/// PSANET_SHARED(float, tile, [16][17]): a shared array.
-#define PSANET_SHARED(T, name, dims) __shared__ T name dims
+#include <cassert>
+
+/// PSANET_SHARED(float, tile, [16][17]): a shared array, aligned to the widest access.
+#define PSANET_SHARED(T, name, dims) __shared__ __align__(16) T name dims
 /// PSANET_DYNAMIC_SHARED(float, tile): the launch's dynamic shared memory.
 #define PSANET_DYNAMIC_SHARED(T, name)                             \
   extern __shared__ __align__(128) unsigned char psanet_shared_[]; \
   T* name = reinterpret_cast<T*>(psanet_shared_)
-#define PSANET_REQUIRE_ALIGNED(p, bytes) static_cast<void>(0)
+/// A GPU stops the program at a wide access that is not aligned; where that was, a debug build tells.
+#define PSANET_REQUIRE_ALIGNED(p, bytes) assert(reinterpret_cast<size_t>(p) % (bytes) == 0)
 #define PSANET_UNROLL _Pragma("unroll")
 
 #endif

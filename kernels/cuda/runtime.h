@@ -18,6 +18,7 @@ struct Staging;  // kernels/cuda/host_copies.h
 struct Runtime {
   cudaStream_t stream = nullptr;
   int multiprocessors = 1;
+  int64_t shared_bytes_of_block = 48 << 10;  // at most
   int device = 0;
   std::string name;
 
@@ -43,6 +44,16 @@ inline constexpr int64_t kScratch_bytes = int64_t{64} << 20;
 void check(cudaError_t result, const char* what, const char* file, int line);
 #define PSANET_CUDA_CHECK(call) ::psanet::kernels::cuda::check(call, #call, __FILE__, __LINE__)
 
+/// Does this program hold kernels that the current device can run? cudaErrorNoKernelImageForDevice if it was built for
+/// others.
+cudaError_t find_kernels();
+
+/// Makes the context's GPU the current one of the calling thread. Streams, events and the libraries' handles belong to
+/// a GPU, and CUDA refuses them while another is current: whoever launches, records or asks a library does this first.
+inline void use_device(const CudaContext& ctx) {
+  PSANET_CUDA_CHECK(cudaSetDevice(ctx.device));
+}
+
 /// Scratch memory for `count` values of T; throws std::logic_error if there is not that much (a kernel must size its
 /// grid by it).
 template <class T>
@@ -54,6 +65,9 @@ T* scratch(CudaContext& ctx, int64_t count) {
   return static_cast<T*>(ctx.runtime->scratch);
 }
 
+/// DeviceError, naming the GPU, unless one of its blocks can have so much shared memory.
+void require_shared_memory(const CudaContext& ctx, int64_t bytes);
+
 struct LaunchDims {
   dim3 grid, block;
   int64_t shared_bytes = 0;  // dynamic
@@ -63,8 +77,11 @@ struct LaunchDims {
 template <class... P, class... A>
 void launch(CudaContext& ctx, void (*kernel)(P...), const LaunchDims& dims, A&&... arguments) {
   static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
+  use_device(ctx);
   const auto shared_bytes = static_cast<size_t>(dims.shared_bytes);
-  if (shared_bytes > 48 << 10) {  // beyond that a kernel must ask
+  // Beyond 48 KiB, static and dynamic together, a kernel must ask. What is static we do not know here, so all ask.
+  if (shared_bytes > 0) {
+    require_shared_memory(ctx, dims.shared_bytes);
     PSANET_CUDA_CHECK(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)));
   }

@@ -214,6 +214,15 @@ TEST_CASE("batch norm: statistics over odd shapes") {
   }
 }
 
+TEST_CASE("batch norm: statistics at the sizes of training") {
+  if (emulated()) return;  // minutes
+  for (const BatchNormDims& dims : {BatchNormDims{16 * 59 * 59, 512}, BatchNormDims{16 * 233 * 233, 64}}) {
+    const Values x = random_values(dims.rows * dims.channels, 7);
+    check_statistics<float>(dims, x, 1e-6, 2e-6);
+    check_statistics<bf16>(dims, x, 1e-6, 2e-6);
+  }
+}
+
 TEST_CASE("batch norm: statistics are safe when the mean is large") {
   // Deviation 1e-2 around 1e3: squares of 1e6 in float would leave nothing of a variance of 1e-4.
   for (const BatchNormDims& dims : {BatchNormDims{700, 5}, BatchNormDims{700, 16}}) {

@@ -109,6 +109,17 @@ TEST_CASE("loss: resize and cross entropy and gradient over shapes in bf16") {
   check_shapes<bf16>();
 }
 
+TEST_CASE("loss: the size of training") {
+  if (emulated()) return;  // minutes
+  ResizeDims dims{2, 59, 59, 150, 465, 465};
+  dims.align_corners = true;
+  std::vector<float> logits = random_values(dims.batch * dims.in_h * dims.in_w * dims.channels, 1);
+  for (float& v : logits) v *= 6;
+  const std::vector<uint8_t> label = some_labels(dims, 2);
+  check_loss<float>(dims, logits, label);
+  check_loss<bf16>(dims, logits, label);
+}
+
 TEST_CASE("loss: nothing to count gives zeros") {
   for (const ResizeDims& dims : {ResizeDims{1, 3, 2, 21, 17, 9}, {1, 3, 3, 5, 3, 3}, {1, 5, 5, 4, 3, 3}}) {
     const std::vector<float> logits = random_values(dims.in_h * dims.in_w * dims.channels, 1);

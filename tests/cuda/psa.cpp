@@ -1,5 +1,6 @@
 #include "kernels/psa.h"
 
+#include "kernels/cuda/block_choice.h"
 #include "tests/cuda/support.h"
 
 namespace psanet::tests {
@@ -14,7 +15,7 @@ struct Tensors {
 
 /// What the CPU makes of random values, all as T stores them.
 template <class T>
-Tensors reference(const PsaDims& d, float magnitude) {
+Tensors reference(const PsaDims& d, float magnitude, kernels::CpuContext& host = cpu()) {
   const int64_t values = d.batch * d.positions() * d.channels, logits = d.batch * d.positions() * d.logit_channels();
   Tensors t{through<T>(random_values(values, 1)),
             random_values(logits, 2),
@@ -29,11 +30,11 @@ Tensors reference(const PsaDims& d, float magnitude) {
   t.d_value.resize(t.value.size());
   t.statistics.resize(static_cast<size_t>(d.batch * d.positions() * 2));
   t.d_logits.resize(t.logits.size());
-  std::vector<char> workspace(static_cast<size_t>(kernels::psa_workspace_bytes(cpu(), d)) + 64);
+  std::vector<char> workspace(static_cast<size_t>(kernels::psa_workspace_bytes(host, d)) + 64);
   void* aligned = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(workspace.data()) + 63) / 64 * 64);
-  kernels::psa_forward(cpu(), d, t.value.data(), t.logits.data(), t.out.data(), t.statistics.data(), aligned);
+  kernels::psa_forward(host, d, t.value.data(), t.logits.data(), t.out.data(), t.statistics.data(), aligned);
   t.out = through<T>(t.out);
-  kernels::psa_backward(cpu(), d, t.value.data(), t.logits.data(), t.out.data(), t.statistics.data(), t.d_out.data(),
+  kernels::psa_backward(host, d, t.value.data(), t.logits.data(), t.out.data(), t.statistics.data(), t.d_out.data(),
                         t.d_value.data(), t.d_logits.data(), aligned);
   return t;
 }
@@ -45,9 +46,9 @@ std::string describe(const PsaDims& d) {
 }
 
 template <class T>
-void check(const PsaDims& d, float magnitude) {
+void check(const PsaDims& d, float magnitude, kernels::CpuContext& host = cpu()) {
   INFO(describe(d) << (std::is_same_v<T, bf16> ? " bf16" : " float"));
-  const Tensors t = reference<T>(d, magnitude);
+  const Tensors t = reference<T>(d, magnitude, host);
   const Array<T> value(stored<T>(t.value)), logits(stored<T>(t.logits)), d_out(stored<T>(t.d_out));
   const Array<T> saved_out(stored<T>(t.out)), out(static_cast<int64_t>(t.out.size()));
   const Array<T> d_value(static_cast<int64_t>(t.value.size())), d_logits(static_cast<int64_t>(t.logits.size()));
@@ -75,13 +76,30 @@ void check(const PsaDims& d, float magnitude) {
 }
 
 /// Both modes, both types.
-void check_all(PsaDims d, float magnitude = 3) {
+void check_all(PsaDims d, float magnitude = 3, kernels::CpuContext& host = cpu()) {
   for (PsaMode mode : {PsaMode::collect, PsaMode::distribute}) {
     d.mode = mode;
-    check<float>(d, magnitude);
-    check<bf16>(d, magnitude);
+    check<float>(d, magnitude, host);
+    check<bf16>(d, magnitude, host);
   }
 }
+
+/// Kernels choose as they would on a GPU of so many multiprocessors, for as long as this lives.
+class Pretended {
+ public:
+  explicit Pretended(int count) : before_(kernels::cuda::multiprocessors(cuda())) {
+    kernels::cuda::pretend_multiprocessors(cuda(), count);
+  }
+  ~Pretended() { kernels::cuda::pretend_multiprocessors(cuda(), before_); }
+  Pretended(const Pretended&) = delete;
+  Pretended& operator=(const Pretended&) = delete;
+
+ private:
+  int before_;
+};
+
+// One multiprocessor is never idle: blocks are large. With a thousand they are small.
+constexpr int kLargeBlocks = 1, kSmallBlocks = 1000;
 
 //                                           N  H  W  C  mask
 TEST_CASE("psa: full masks, any map") {
@@ -124,6 +142,29 @@ TEST_CASE("psa: channels that are not whole 16-byte units") {
 TEST_CASE("psa: several blocks of channels and large blocks") {
   check_all({1, 2, 3, 260, 3, 5});
   check_all({2, 26, 5, 72, 3, 9});  // blocks of 128 positions: as many blocks as the emulation has multiprocessors
+}
+
+TEST_CASE("psa: large blocks and small ones whatever the GPU") {
+  for (const int count : {kLargeBlocks, kSmallBlocks}) {
+    const Pretended choice(count);
+    check_all({1, 5, 7, 24, 9, 13});
+    check_all({1, 2, 3, 260, 3, 5});   // two blocks of channels
+    check_all({1, 9, 15, 40, 7, 29});  // two large blocks of positions, the second of 7
+    check_all({2, 5, 7, 19, 9, 3});    // channels that are not whole 16-byte units
+  }
+}
+
+// What PSANet50 trains with: crop 465 with shrink 2 and without, and a mask that is smaller than the map's window.
+TEST_CASE("psa: the sizes of training") {
+  if (emulated()) return;  // hours; the same kernels run on small maps above
+  kernels::CpuContext host(0);
+  check_all({16, 30, 30, 512, 59, 59}, 3, host);
+  for (const int count : {kLargeBlocks, kSmallBlocks}) {
+    const Pretended choice(count);
+    check_all({2, 30, 30, 512, 59, 59}, 3, host);
+    check_all({1, 59, 59, 512, 117, 117}, 3, host);
+    check_all({1, 59, 59, 512, 59, 59}, 3, host);
+  }
 }
 
 TEST_CASE("psa: compact") {

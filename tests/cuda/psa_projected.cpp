@@ -1,5 +1,6 @@
 #include "kernels/psa_projected.h"
 
+#include "kernels/cuda/block_choice.h"
 #include "tests/cuda/support.h"
 
 namespace psanet::tests {
@@ -168,6 +169,14 @@ TEST_CASE("psa projected: masks smaller than the map and larger and even") {
     check_all({1, 3, 5, 8, 11, 3}, 16, group_size);
     check_all({2, 5, 4, 8, 4, 6}, 8, group_size);
   }
+}
+
+TEST_CASE("psa projected: large blocks and the size of training") {
+  const int before = kernels::cuda::multiprocessors(cuda());
+  kernels::cuda::pretend_multiprocessors(cuda(), 1);  // never idle: blocks are large
+  check_all({2, 7, 5, 24, 13, 9}, 24);
+  if (!emulated()) check_all({1, 30, 30, 512, 59, 59}, 512);
+  kernels::cuda::pretend_multiprocessors(cuda(), before);
 }
 
 TEST_CASE("psa projected: compact") {

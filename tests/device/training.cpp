@@ -17,6 +17,11 @@
 #include "models/prediction.h"
 #include "models/training_step.h"
 #include "tests/device/devices.h"
+#include "tests/support/ours_only.h"
+
+#ifdef PSANET_CUDA_EMULATED
+#include PSANET_CUDA_EMULATED
+#endif
 
 namespace psanet::tests {
 namespace {
@@ -204,10 +209,67 @@ TEST_CASE("device training: a recorded step gives the bits of a launched one") {
   }
 }
 
+TEST_CASE("device training: what is in a recording is known node by node") {
+  const models::Model model = tiny_model();
+  Parameters parameters(gpu());
+  Program program(gpu(), training_graph(model, gpu().target()), parameters, 3);
+  for (int64_t s = 0; s < 2; ++s) {
+    set_batch(program, s);
+    program.run();
+    if (s == 0) CHECK(program.recorded_nodes().empty());
+  }
+  int64_t launches = 0;
+  double flops = 0;
+  for (const RecordedNode& recorded : program.recorded_nodes()) {
+    INFO(recorded.node.name);
+    CHECK(recorded.launches >= 0);
+    CHECK(recorded.bytes > 0);
+    launches += recorded.launches;
+    flops += recorded.flops;
+  }
+  CHECK(static_cast<int64_t>(program.recorded_nodes().size()) == program.launches());
+  CHECK(launches == program.recorded_launches());
+  CHECK(flops == program.flops());
+}
+
+#ifdef PSANET_CUDA_EMULATED
+TEST_CASE("device training: what a library refuses to have recorded is launched, with the same bits") {
+  const Training launched = train(gpu(), 4, false);
+  cuda_emulator::refuse_recording(true);
+  const Training refused = train(gpu(), 4);
+  cuda_emulator::refuse_recording(false);
+  CHECK(refused.recorded_launches == 0);
+  CHECK(launched.losses == refused.losses);
+  CHECK(launched.parameters == refused.parameters);
+  const Training recorded = train(gpu(), 4);  // and the device can still record
+  CHECK(recorded.recorded_launches > 50);
+  CHECK(launched.parameters == recorded.parameters);
+}
+#endif
+
 TEST_CASE("device training: the same run twice gives the same bits") {
   const Training once = train(gpu(Precision::bf16), 3), again = train(gpu(Precision::bf16), 3);
   CHECK(once.losses == again.losses);
   CHECK(once.parameters == again.parameters);
+}
+
+TEST_CASE("device training: steps with our own convolutions and products are those with the library's") {
+  const auto train_with = [](Precision precision, int64_t steps, bool ours) {
+    const OursOnly only(ours);
+    return train(gpu(precision), steps);
+  };
+  const Training wanted = train_with(Precision::fp32, 2, false), found = train_with(Precision::fp32, 2, true);
+  CHECK(found.parameters != wanted.parameters);  // in their last bits: it was not the library
+  for (size_t s = 0; s < wanted.losses.size(); ++s) {
+    INFO("step " << s);
+    CHECK(std::abs(found.losses[s] - wanted.losses[s]) < 1e-4 * wanted.losses[s]);
+  }
+  for (const auto& [name, values] : wanted.parameters) {
+    INFO(name);
+    CHECK(distance(found.parameters.at(name), values) < (name.rfind("momentum.", 0) == 0 ? 2e-2 : 1e-3));
+  }
+  const Training narrow = train_with(Precision::bf16, 1, true);
+  CHECK(std::abs(narrow.losses[0] - wanted.losses[0]) < 2e-2 * wanted.losses[0]);
 }
 
 TEST_CASE("device training: in bf16 the loss follows the loss in float") {

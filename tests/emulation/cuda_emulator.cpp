@@ -109,7 +109,7 @@ struct Scheduler {
 
   WarpOperation warp[kMaxThreads / 32][4];
   char *arena = nullptr, *dynamic = nullptr;
-  size_t arena_used_bytes = 0, shared_bytes = 0, dynamic_bytes = 0;
+  size_t arena_used_bytes = 0, shared_bytes = 0, dynamic_bytes = 0, shared_allowed_bytes = 0;
   std::vector<SharedVariable> variables;
 
   // What the race detector is told: a grid's beginning, its barriers (two tags in turn: a fast thread's arrival at the
@@ -221,8 +221,12 @@ void fiber_main() {
 /// One arena a block: every variable lies between poisoned red zones and is filled with 0xff (NaN).
 char* take_shared(size_t bytes, size_t alignment) {
   Scheduler& s = scheduler();
-  const size_t at = (s.arena_used_bytes + kRedZone_bytes + alignment - 1) / alignment * alignment;
+  // An odd multiple of the alignment.
+  const size_t at = (s.arena_used_bytes + kRedZone_bytes + alignment - 1) / alignment / 2 * 2 * alignment + alignment;
   s.shared_bytes += bytes;
+  if (s.shared_bytes > s.shared_allowed_bytes) {
+    fail("more static and dynamic shared memory together than the kernel may have");
+  }
   if (s.shared_bytes > kSharedMost_bytes || at + bytes + kRedZone_bytes > kArena_bytes) {
     fail("shared memory over 227 KiB");
   }
@@ -391,9 +395,9 @@ void warp_gather(uint64_t mine, int line, uint64_t* all32) {
   });
 }
 
-void queue_copy(void* to, const void* from, size_t bytes) {
+void queue_copy(void* to, const void* from, size_t bytes, size_t read) {
   Thread& t = *scheduler().current;
-  t.copies.push_back({to, from, bytes, t.copy_group});
+  t.copies.push_back({to, from, bytes, read, t.copy_group});
 }
 
 void copy_async_commit() {
@@ -411,8 +415,10 @@ std::vector<PendingCopy> take_due_copies(int groups_left) {
   return due;
 }
 
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body, const char* name) {
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, size_t shared_allowed_bytes,
+              const std::function<void()>& body, const char* name) {
   Scheduler& s = scheduler();
+  s.shared_allowed_bytes = shared_allowed_bytes;
   if (!s.arena) start();
   const size_t threads = static_cast<size_t>(block.x) * block.y * block.z;
   const size_t blocks = static_cast<size_t>(grid.x) * grid.y * grid.z;

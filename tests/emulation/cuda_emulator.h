@@ -40,12 +40,15 @@ extern Coordinates coordinates;  // of the running thread; the scheduler rewrite
 /// Runs body once for every thread of the grid. A mistake that the scheduler sees (a barrier that not all threads
 /// reach, a shuffle from a lane outside its mask, a misaligned vector access, ...) ends the process with status 66 and
 /// a report.
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body, const char* name);
+/// `shared_allowed`: static and dynamic shared memory that a block of this kernel may have.
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, size_t shared_allowed_bytes,
+              const std::function<void()>& body, const char* name);
 [[noreturn]] void fail(const char* what);
 
 unsigned lane();
 void block_barrier(int line);
-/// The same address for every thread of the block; filled with NaN in every block.
+/// The same address for every thread of the block; filled with NaN in every block. Aligned to what is asked for and to
+/// no more: an access that relies on luck is seen.
 void* shared_variable(const void* key, size_t bytes, size_t alignment);
 void* dynamic_shared();
 
@@ -63,22 +66,28 @@ inline void require_aligned(const void* p, size_t bytes) {
 struct PendingCopy {
   void* to;
   const void* from;
-  size_t bytes;
+  size_t bytes, read;  // behind what is read: zeros
   int group;
 };
-void queue_copy(void* to, const void* from, size_t bytes);
-inline void copy_async(void* to, const void* from, size_t bytes) {
+void queue_copy(void* to, const void* from, size_t bytes, size_t read);
+inline void copy_async(void* to, const void* from, size_t bytes, size_t read) {
   require_aligned(to, bytes);
   require_aligned(from, bytes);
+  if (read > bytes) fail("an asynchronous copy of more than its size");
   // The hardware may write from now on: who still reads what was there sees NaN, and the race detector sees a write.
   for (size_t i = 0; i < bytes; ++i) static_cast<unsigned char*>(to)[i] = 0xff;
-  queue_copy(to, from, bytes);
+  queue_copy(to, from, bytes, read);
+}
+inline void copy_async(void* to, const void* from, size_t bytes) {
+  copy_async(to, from, bytes, bytes);
 }
 void copy_async_commit();
 std::vector<PendingCopy> take_due_copies(int groups_left);
 inline void copy_async_wait(int groups_left) {  // here, so that the kernel's sanitizer sees the copy
   for (const PendingCopy& c : take_due_copies(groups_left)) {
-    for (size_t i = 0; i < c.bytes; ++i) static_cast<char*>(c.to)[i] = static_cast<const char*>(c.from)[i];
+    for (size_t i = 0; i < c.bytes; ++i) {
+      static_cast<char*>(c.to)[i] = i < c.read ? static_cast<const char*>(c.from)[i] : char{0};
+    }
   }
 }
 
@@ -86,7 +95,7 @@ inline void copy_async_wait(int groups_left) {  // here, so that the kernel's sa
 template <class T, class Tag>
 T& shared(Tag) {
   static const char key = 0;
-  return *static_cast<T*>(shared_variable(&key, sizeof(T), alignof(T) < 16 ? 16 : alignof(T)));
+  return *static_cast<T*>(shared_variable(&key, sizeof(T), alignof(T) < 16 ? 16 : alignof(T)));  // portable.h
 }
 
 template <class T, class Source>

@@ -107,6 +107,8 @@ class LoopPlan final : public ConvolutionPlan {
       if (!is_aligned(p, 16)) throw std::logic_error("an operand of a convolution is not 16-byte aligned");
     }
     if (!is_aligned(workspace, 256)) throw std::logic_error("a convolution's workspace is not 256-byte aligned");
+    cuda_emulator::require_current_device(ctx_.runtime->stream);
+    if (cuda_emulator::breaks_recording(ctx_.runtime->stream)) throw DeviceError("loops that cannot be recorded");
     cuda_emulator::enqueue(ctx_.runtime->stream, [=, problem = problem_] {
       std::memset(workspace, 0, kWorkspace_bytes);
       compute(problem, operands);
@@ -128,6 +130,8 @@ ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& probl
   const Conv2dDims& d = problem.dims;
   const bool bf16_in = d.scalar == Scalar::bf16;
   ConvolutionPlans plans;
+  if (d.out_channels % 11 == 0) return plans;
+  if (d.out_channels % 13 == 0) throw DeviceError("loops in place of cuDNN: a refusal");
   if (has_epilogue(problem) && d.out_channels % 2 == 1) return plans;
   if (problem.epilogue.bias && problem.bias == Scalar::bf16 && d.out_channels % 3 == 0) return plans;
   if (bf16_in && problem.out == Scalar::f32 && d.in_channels % 3 == 0) return plans;

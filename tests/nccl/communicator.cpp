@@ -153,6 +153,17 @@ TEST_CASE("hundreds of collectives are done in the order of their calls and a he
   CHECK(stub_calls("abort") == 0);
 }
 
+TEST_CASE("a communicator that the library is still giving back is not touched again") {
+  {
+    const OneRank rank(with_stub("destroy: in progress"));
+    double x = 1;
+    rank->join(rank->all_reduce("bucket", &x, 1));
+    cudaStreamSynchronize(rank.compute);
+  }
+  CHECK(stub_calls("destroy") == 1);
+  CHECK(stub_calls("abort") == 0);
+}
+
 TEST_CASE("work that is waited for late is not a late collective") {
   auto options = with_stub();
   options.limit_s = 0.02;

@@ -12,7 +12,7 @@ namespace psanet::tests {
 ///   "all_reduce 2: hang"      that collective, once begun on the device, ends only when the communicator is aborted
 ///   "all_reduce 1: stuck"     the call itself never returns
 ///   "async error after 2"     once two collectives are done, the library has an error of its own to report
-///   "init: error", "init: hang", "abort: hang", "version: 2803"
+///   "init: error", "init: hang", "abort: hang", "destroy: in progress", "version: 2803"
 /// Throws std::invalid_argument if there is anything else in it.
 using NcclStubScript = void(const char* script);
 

@@ -20,7 +20,8 @@ Function* of_stub(const char* name) {
 }  // namespace
 
 kernels::NcclOptions with_stub(const std::string& script) {
-  of_stub<NcclStubEnqueue>("nccl_stub_enqueue_with")(&cuda_emulator::enqueue);
+  of_stub<NcclStubEnqueue>("nccl_stub_enqueue_with")(
+      [](CUstream_st* stream, std::function<void()> work) { cuda_emulator::enqueue(stream, std::move(work), "NCCL"); });
   of_stub<NcclStubScript>("nccl_stub_script")(script.c_str());
   kernels::NcclOptions options;
   options.library = PSANET_NCCL_STUB;

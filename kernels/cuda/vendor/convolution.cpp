@@ -35,8 +35,8 @@ struct NotSupported : DeviceError {
 /// One handle for each context, made at first use.
 cudnnHandle_t library(CudaContext& ctx) {
   std::shared_ptr<void>& owner = ctx.runtime->convolution_library;
+  use_device(ctx);
   if (owner == nullptr) {
-    PSANET_CUDA_CHECK(cudaSetDevice(ctx.device));
     cudnnHandle_t handle = nullptr;
     check(cudnnCreate(&handle), "starting the library");
     owner = std::shared_ptr<void>(handle, [](void* h) { cudnnDestroy(static_cast<cudnnHandle_t>(h)); });

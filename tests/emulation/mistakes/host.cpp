@@ -42,6 +42,43 @@ TEST_CASE("a grid of more than 65535 blocks across y") {
          "illegal launch configuration"});
 }
 
+/// Raw launches, as a library makes them that trusts its caller. Whoever launches by launch() is safe.
+std::vector<float> copied_with_current(int device) {
+  setenv("PSANET_EMULATED_GPUS", "2", 1);
+  const Array<float> x(counting(kCount)), y(kCount);
+  PSANET_CUDA_CHECK(cudaSetDevice(device));
+  cuda_emulator::launch(copy_kernel, kOneWarp.grid, kOneWarp.block, 0, cuda().runtime->stream, x.data(), y.data());
+  return y.get();
+}
+
+TEST_CASE("a launch into a stream of another GPU than the current one") {
+  check({counting(kCount), [] { return copied_with_current(1); }, [] { return copied_with_current(0); },
+         "not of the thread's current device"});
+}
+
+__global__ void shared_both_ways_kernel(const float* x, float* y) {
+  PSANET_SHARED(float, fixed, [10 << 10]);
+  PSANET_DYNAMIC_SHARED(float, tile);
+  fixed[threadIdx.x] = x[threadIdx.x];
+  tile[threadIdx.x] = fixed[threadIdx.x];
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
+TEST_CASE("more than 48 KiB of static and dynamic shared memory together that nobody has asked for") {
+  constexpr int64_t kDynamic_bytes = 10 << 10;
+  check({counting(kCount),
+         [] {
+           const Array<float> x(counting(kCount)), y(kCount);
+           cuda_emulator::launch(shared_both_ways_kernel, dim3(1), dim3(kCount), kDynamic_bytes, cuda().runtime->stream,
+                                 x.data(), y.data());
+           return y.get();
+         },
+         [] {
+           return run(shared_both_ways_kernel, {dim3(1), dim3(kCount), kDynamic_bytes}, counting(kCount), kCount);
+         },
+         "more static and dynamic shared memory together than the kernel may have"});
+}
+
 /// Copies x to y on the device and y to the host.
 std::vector<float> read_back(bool wait) {
   const Array<float> x(counting(kCount)), y(kCount);

@@ -64,6 +64,21 @@ __global__ void block_sum_kernel(const float* x, float* y) {
   }
 }
 
+/// Rows of four floats behind a row of one.
+template <int kFirst>
+__global__ void wide_shared_kernel(const float* x, float* y) {
+  PSANET_SHARED(float, tile, [kFirst + 4 * kThreads]);
+  const int at = kFirst + 4 * static_cast<int>(threadIdx.x);
+  for (int i = 0; i < 4; ++i) tile[at + i] = x[4 * threadIdx.x + static_cast<unsigned>(i)];
+  store(y + 4 * threadIdx.x, load<4>(tile + at));
+}
+
+TEST_CASE("a wide load from shared memory that is not aligned") {
+  const auto x = counting(4 * kThreads);
+  check({x, [=] { return run(wide_shared_kernel<1>, kOneBlock, x, 4 * kThreads); },
+         [=] { return run(wide_shared_kernel<4>, kOneBlock, x, 4 * kThreads); }, "misaligned vector access"});
+}
+
 TEST_CASE("shared words that nobody has written") {
   check({{63 * 64 / 2},
          [] { return run(block_sum_kernel<false>, kOneBlock, counting(kThreads), 1); },
