@@ -29,7 +29,8 @@ def programs_start(doing):
 
 def proposals(doing):
     """What the libraries propose, and which of it is taken: into the logs, for whatever is not right later."""
-    e = {"CUDNN_LOGLEVEL_DBG": "2", "CUDNN_LOGDEST_DBG": "stderr", "PSANET_ALGORITHMS": str(doing.folder / "chosen.txt")}
+    e = {"CUDNN_LOGLEVEL_DBG": "2", "CUDNN_LOGDEST_DBG": "stderr", "CUBLASLT_LOG_LEVEL": "2",
+         "PSANET_ALGORITHMS": str(doing.folder / "chosen.txt")}
     pattern = "one row*" if doing.sizes.cases else "conv2d: bias*,gemm*"
     doing.command("convolutions and products with the libraries' own words",
                   [doing.places.bin / "test_cuda", pattern], environment=e, limit=doing.left())

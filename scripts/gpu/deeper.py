@@ -16,7 +16,7 @@ def kernel_times(doing):
     """Every kernel inside the recorded training step, beside what it has to compute and to move."""
     places, run, s = doing.places, doing.run, doing.sizes
     program, library = places.modules / "kernel_times.py", places.injection()
-    ceilings, launches, kernels = (doing.folder / n for n in ("ceilings.json", "launches.json", "kernels.csv"))
+    ceilings, launches, kernels = (doing.folder / n for n in ("ceilings.json", "launches.json", "kernels.tsv"))
     table = doing.folder / "table.json"
     if not program.is_file() or library is None:
         doing.leave_out("kernel_times.py or its library is not there")
@@ -31,7 +31,7 @@ def kernel_times(doing):
             **timing.measured(doing), "CUDA_INJECTION64_PATH": str(library), "PSANET_KERNEL_TIMES": str(kernels)})
     for file in (ceilings, launches, kernels):
         if file.is_file():
-            run.log(f"kernel times/{file.name}", file.read_text(errors="replace"))
+            run.log(f"kernel times/{file.name}", file.read_text(errors="replace")[:8 * 1024 * 1024])
         else:
             doing.step(file.name, "missing", "the program before has not written it")
     ended = doing.command("table", [sys.executable, program, "--launches", launches, "--kernels", kernels,
@@ -44,16 +44,12 @@ def kernel_times(doing):
 
 
 def worst_kernels(table):
-    """Names of our five kernels that lose most, if the table says so."""
-    rows = table.get("kernels", []) if isinstance(table, dict) else table
+    """Names of our five kernels that lose most: what the libraries' kernels lose is theirs to mend."""
     names = []
-    for row in rows:
-        name = str(row.get("kernel", row.get("name", "")))
-        # Ours are named ..._kernel in psanet's namespace; the libraries' own come with the libraries' profilers.
-        if row.get("ours", "psanet" in name) and name:
-            word = re.sub(r"[<(].*", "", name).split("::")[-1].split()[-1]
-            if word not in names:
-                names.append(word)
+    for row in table["kernels"]:
+        name = re.sub(r"[<(].*", "", row["kernel"]).split("::")[-1]
+        if row["ours"] and name and name not in names:
+            names.append(name)
     return names[:5]
 
 

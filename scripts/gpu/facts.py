@@ -23,6 +23,14 @@ def processor():
         return platform.machine()
 
 
+def clocks():
+    """Whether the GPU was hot or held back."""
+    smi = shutil.which("nvidia-smi")
+    query = "clocks.sm,clocks.mem,temperature.gpu,power.draw,utilization.gpu,pstate"
+    told = processes.run([smi, f"--query-gpu={query}", "--format=csv,noheader"], dict(os.environ), "/", 5) if smi else None
+    return told.text.strip() if told and told.code == 0 else ""
+
+
 def at_once(run):
     """What needs no other program, and the GPU's name: the report is called after it."""
     git = processes.run(["git", "-C", run.places.root, "rev-parse", "--short", "HEAD"], dict(os.environ), "/", 5)

@@ -11,6 +11,7 @@ import time
 KEPT = 128 * 1024  # bytes of a command's output that are kept from its beginning, and as many from its end
 MARK = "PSANET_GPU_CHECK_PROCESS"  # environment variable that a command's children inherit, also those in new sessions
 _numbers = itertools.count()
+_running = set()
 
 
 class Output:
@@ -67,6 +68,7 @@ class Process:
         self.popen = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, env={**environment, MARK: self.mark}, cwd=str(folder),
                                       start_new_session=True)
+        _running.add(self)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -138,6 +140,7 @@ class Process:
                 pass
         if not self._end_everybody():
             why += ", and cannot be killed"
+        _running.discard(self)
         self.reader.join(timeout=2)
         return Ended(self.output.text(), self.seconds(), self.popen.returncode, problem, why)
 
@@ -152,6 +155,14 @@ class Process:
             except subprocess.TimeoutExpired:
                 pass
         return False
+
+
+def end_all():
+    """Of whoever is ended himself: nothing stays behind."""
+    for process in list(_running):
+        process.resume()
+        process._end_everybody()
+        _running.discard(process)
 
 
 def start(command, environment, folder):

@@ -17,10 +17,10 @@ LOGS_AT_MOST = 24 * 1024 * 1024
 class Report:
     def __init__(self, folder, call):
         self.folder, self.call = pathlib.Path(folder), call
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.reserve = self.folder / "reserved"
         self.stem, self.lost = None, []
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self.reserve.write_bytes(b"\0" * RESERVE)
         except OSError:
             self._remove(self.reserve)

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 
-from gpu import processes
+from gpu import facts, processes
 
 # From the best to the worst: a stage is as good as the worst of its commands.
 WORDS = ["passed", "skipped", "left out", "missing", "not started", "disk full", "failed", "hung", "crashed", "broken"]
@@ -113,10 +113,22 @@ class Run:
         self.beside = {}  # processes that run beside the stages, by name
         self.asked_torch, self.worst_kernels = None, None
         self.fault = os.environ.get("PSANET_GPU_CHECK_FAULT")  # a stage with an exception in our own Python: for rehearsals
-        self.work = pathlib.Path(tempfile.mkdtemp(prefix="psanet-gpu-check-"))
+        self.doing = None  # the stage of the moment
+        self.work = self._folder()
         self.algorithms = self.work / "algorithms.txt"
-        if (places.beside / "algorithms.txt").is_file():
+        try:
             shutil.copyfile(places.beside / "algorithms.txt", self.algorithms)
+            self.facts["algorithms"] = "those of an earlier call"
+        except OSError:
+            self.facts["algorithms"] = "measured in this call"
+
+    def _folder(self):
+        for parent in (None, "/dev/shm", "/var/tmp", self.places.root.parent):
+            try:
+                return pathlib.Path(tempfile.mkdtemp(prefix="psanet-gpu-check-", dir=parent))
+            except OSError as e:
+                self.say(f"no folder to work in: {e}")
+        return pathlib.Path(".")
 
     @staticmethod
     def say(text):
@@ -138,9 +150,14 @@ class Run:
 
     def close(self):
         self.end_beside()
-        if isinstance(self.asked_torch, processes.Process):
-            self.asked_torch.wait(0)
-        shutil.rmtree(self.work, ignore_errors=True)
+        processes.end_all()
+        if self.doing:  # we ourselves are being ended
+            with self.doing.lock:
+                result = dict(self.doing.result, result="hung", why="gpu-check was ended from outside")
+            self.results.append(result)
+            self.doing = None
+        if self.work != pathlib.Path("."):
+            shutil.rmtree(self.work, ignore_errors=True)
 
     def begin_beside(self, name, command):
         process = processes.start(command, dict(os.environ), self.places.root)
@@ -168,7 +185,7 @@ class Run:
         folder, doing = None, None
         try:
             folder = tempfile.mkdtemp(dir=self.work)
-            doing = Doing(self, stage, limit, folder)
+            self.doing = doing = Doing(self, stage, limit, folder)
             result = self._in_a_thread(doing, limit)
         except Exception as e:  # no folder, no thread
             result = (doing or Doing(self, stage, limit, ".")).result
@@ -178,6 +195,9 @@ class Run:
                 process.resume()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+        self.doing = None
+        if stage.alone:
+            result["gpu after it"] = facts.clocks()
         result["seconds"] = round(time.monotonic() - began, 1)
         self.results.append(result)
         self.say(f"{stage.name}: {result['result']}" + (f" ({result['why']})" if result["why"] else "") +

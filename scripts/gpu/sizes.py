@@ -7,7 +7,7 @@ class Sizes:
     psa = [(30, 59), (59, 117), (59, 59)]         # map, mask
     networks = "psanet101|pspnet50|fcn50"         # beside the model
     cases = None                                  # at most so many test cases a stage
-    case_limit = 60
+    case_limit = 90
     cuda, devices = None, None                    # patterns of test cases; None: all
     own = "conv2d*,gemm*,matmul*"                 # what PSANET_ALGORITHMS=ours takes from the libraries
     networks_golden, layers_golden = "golden*", "golden*"
