@@ -34,6 +34,7 @@ def clocks():
 def at_once(run):
     """What needs no other program, and the GPU's name: the report is called after it."""
     git = processes.run(["git", "-C", run.places.root, "rev-parse", "--short", "HEAD"], dict(os.environ), "/", 5)
+    changed = processes.run(["git", "-C", run.places.root, "status", "--porcelain"], dict(os.environ), "/", 5)
     manifest = run.places.manifest
     gpu = ""
     smi = shutil.which("nvidia-smi")
@@ -45,7 +46,7 @@ def at_once(run):
     run.facts.update({
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": manifest.get("commit") or (git.text.strip() if git.code == 0 else "unknown"),
-        "dirty": manifest.get("dirty", False),
+        "dirty": manifest.get("dirty", changed.code == 0 and bool(changed.text.strip())),
         "packed": manifest.get("date", ""),
         "gpu": gpu or "unknown GPU (nvidia-smi says nothing)",
         "gpu_name": re.sub(r"[^a-z0-9]+", "-", gpu.split(",")[0].lower()).strip("-") or "unknown-gpu",

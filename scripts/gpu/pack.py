@@ -23,6 +23,10 @@ TARGET_HAS = re.compile(r"""(
     libcuda | libcublas | libcublasLt | libcudnn\w* | libnccl | libcupti | libnvrtc\S* | libnvJitLink
     )\.so(\.\d+)*""", re.VERBOSE)
 
+# In place of these the kit has a library of the same functions that only say so. libarchive writes submissions to test
+# servers, which nobody does there; with what it needs it would be a third of the kit, and it alone wants glibc 2.36.
+STOOD_IN_FOR = ["libarchive.so.13"]
+
 RUN_TIME = [("models", "*.json"), ("apps/recipes", "*.json"), ("data", "*.json"), ("tests/layers/cases", "*.json")]
 
 
@@ -70,7 +74,7 @@ def closure(paths, read=dynamic, cache=None):
         path, asked_by = open_.pop()
         needed, places = read(path)
         for name in needed:
-            if name in found or TARGET_HAS.fullmatch(name):
+            if name in found or name in STOOD_IN_FOR or TARGET_HAS.fullmatch(name):
                 continue
             here = next((os.path.join(p, name) for p in places if p and os.path.isfile(os.path.join(p, name))),
                         cache.get(name))
@@ -80,6 +84,27 @@ def closure(paths, read=dynamic, cache=None):
             found[name] = here
             open_.append((here, here))
     return found
+
+
+def stand_in(name, programs, target):
+    """The library `target` with the functions of `name` that the programs ask for. False: none needs it."""
+    users = [p for p in programs if name in dynamic(p)[0]]
+    if not users:
+        return False
+    prefix = name.split(".")[0].removeprefix("lib") + "_"
+    functions = sorted({word for p in users for word in tool("nm", "-D", "--undefined-only", p).split()
+                        if word.startswith(prefix)})
+    source = ["#include <stdio.h>", "#include <stdlib.h>", "#include <unistd.h>"]
+    source += [f'void {f}(void) {{ fputs("error: this kit comes without {name}\\n", stderr); _exit(6); }}' for f in functions]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".c") as file:
+        file.write("\n".join(source) + "\n")
+        file.flush()
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if not compiler:
+            raise KitError("no C compiler")
+        tool(compiler, "-shared", "-fPIC", "-O1", "-w", f"-Wl,-soname,{name}", "-o", target, file.name)
+    return True
 
 
 def oldest_system(paths):
@@ -169,6 +194,8 @@ def make_tree(root, binaries, kit, build_folder, may_be_missing=(), say=print):
         stripped(binaries / program, kit / "bin" / program)
     for name, path in libraries.items():
         stripped(os.path.realpath(path), kit / "lib" / name)
+    for name in STOOD_IN_FOR:
+        stand_in(name, files, kit / "lib" / name)
     if injection:
         stripped(injection, kit / "lib" / INJECTION)
     for folder, pattern in RUN_TIME:

@@ -21,6 +21,11 @@ def wheel_libraries():
     return folders
 
 
+def toolkit_libraries():
+    """Of a CUDA toolkit: behind everything else."""
+    return [p for pattern in ("/usr/local/cuda/lib64", "/usr/local/cuda/extras/CUPTI/lib64") for p in glob.glob(pattern)]
+
+
 class Places:
     def __init__(self, root, binaries=None, beside=None):
         root = pathlib.Path(root)
@@ -64,6 +69,8 @@ class Places:
         e = dict(os.environ, OMP_WAIT_POLICY="passive")
         libraries = [str(self.lib)] if self.kit else []
         libraries += wheel_libraries() + [p for p in os.environ.get("LD_LIBRARY_PATH", "").split(":") if p]
+        if self.kit:
+            libraries += toolkit_libraries()
         if libraries:
             e["LD_LIBRARY_PATH"] = ":".join(libraries)
         if self.kit:

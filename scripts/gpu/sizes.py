@@ -27,7 +27,7 @@ class Rehearsal(Sizes):
     psa = [(5, 9)]
     networks = "fcn18_small"
     cases = 3
-    case_limit = 6
+    case_limit = 60
     cuda, devices = "softmax*", "device ops: pointwise*,device ops: pools"
     own = "gemm: one row*"
     networks_golden, layers_golden = "golden: the hash scheme*", "golden: the mask operator*"

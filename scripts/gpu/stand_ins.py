@@ -26,7 +26,8 @@ BENCH_TORCH = '''"""Stands in for PyTorch's benchmark in a rehearsal: its option
 import argparse
 import json
 import os
-import sys
+
+import psanet_torch as ref
 
 
 def line(name, **more):

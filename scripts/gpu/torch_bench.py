@@ -24,7 +24,9 @@ def main():
     options = p.parse_args()
     spec = importlib.util.spec_from_file_location("bench_torch", os.path.join(options.reference, "bench_torch.py"))
     bench = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, options.reference)
     spec.loader.exec_module(bench)
+    sys.modules.update(bench_torch=bench, psanet_torch=bench.ref)  # the compiler looks for functions by their modules' names
     for name, arguments in json.loads(options.variants):
         print(f"== {name}", flush=True)
         sys.argv = ["bench_torch.py", "--device", options.device, *arguments]
