@@ -31,8 +31,8 @@ def names(doing, program, patterns):
 def run(doing, wanted, environment, limit, only=None):
     """wanted: [(program, patterns or None)]. only: names of cases, where not all are to run."""
     cases = [(program, name) for program, patterns in wanted for name in names(doing, program, patterns)]
-    if only is not None:
-        cases = [c for c in cases if f"{c[0]}: {c[1]}" in only]
+    if only is not None:  # or all of them, where not even their list was known
+        cases = [c for c in cases if f"{c[0]}: {c[1]}" in only] or cases
     cases.sort(key=lambda c: not any(word in c[1] for word in LONG))
     cases = cases[:doing.sizes.cases]
     threads = max(1, (os.cpu_count() or 1) // AT_A_TIME)

@@ -225,7 +225,8 @@ def benchmarks(told):
 
         def share(key):
             return f"{100 * r[key] / top[key]:.0f} %" if r.get(key) and top.get(key) else ""
-        lines.append(f"| {r['name']} | {r['precision']} | {number(r['median_ms'], '{:.3f}')} | {number(r['min_ms'], '{:.3f}')} | "
+        note = f" ({r['note']})" if r.get("note") else ""
+        lines.append(f"| {r['name']}{note} | {r['precision']} | {number(r['median_ms'], '{:.3f}')} | {number(r['min_ms'], '{:.3f}')} | "
                      f"{r.get('GFLOP/s', 0) / 1e3:.2f} | {share('GFLOP/s')} | {r.get('GB/s', 0):.0f} | {share('GB/s')} | "
                      f"{r.get('peak_MiB', 0):.0f} |")
     if told.get("torch"):

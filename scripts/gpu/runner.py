@@ -13,6 +13,7 @@ from gpu import facts, processes
 
 # From the best to the worst: a stage is as good as the worst of its commands.
 WORDS = ["passed", "skipped", "left out", "missing", "not started", "disk full", "failed", "hung", "crashed", "broken"]
+NO_TIME = "no time left"
 GOOD = ("passed", "skipped", "left out")
 
 
@@ -77,8 +78,8 @@ class Doing:
         """Runs it, makes a step of it, returns how it ended (processes.Ended). refuse: words that must not be said."""
         limit = min(limit or self.left(), self.left())
         if limit < 1:
-            self.step(name, "left out", "no time left")
-            return processes.Ended("", 0.0, problem="left out", why="no time left")
+            self.step(name, "left out", NO_TIME)
+            return processes.Ended("", 0.0, problem="left out", why=NO_TIME)
         e = self.places.environment(**(environment or {})) if ours else {**os.environ, **(environment or {})}
         if ours:
             e.setdefault("XDG_CACHE_HOME", str(self.folder))
@@ -176,8 +177,8 @@ class Run:
         began = time.monotonic()
         self.say(f"{stage.name} (at most {max(limit, 0):.0f} s)")
         if limit < 3:
-            self.results.append({"name": stage.name, "result": "left out", "why": "no time left", "steps": []})
-            self.say(f"{stage.name}: left out (no time left)")
+            self.results.append({"name": stage.name, "result": "left out", "why": NO_TIME, "steps": []})
+            self.say(f"{stage.name}: left out ({NO_TIME})")
             return
         if stage.alone:
             for process in self.beside.values():

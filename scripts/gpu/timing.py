@@ -28,13 +28,13 @@ def measured(doing):
     return {"PSANET_ALGORITHMS": str(doing.run.algorithms)}
 
 
-def benchmarks(doing, name, pattern, precision="bf16", limit=None, more=(), environment=None):
+def benchmarks(doing, name, pattern, precision="bf16", limit=None, environment=None, note=None):
     """Runs psanet-bench; its results join the others."""
     doing.need("psanet-bench")
     out = doing.folder / "bench.json"
     doing.command(name, [doing.places.bin / "psanet-bench", "--device=cuda", f"--precision={precision}",
                          f"--benchmark_filter={pattern}", "--benchmark_min_time=0.2", f"--benchmark_out={out}",
-                         "--benchmark_out_format=json", *doing.sizes.bench, *more],
+                         "--benchmark_out_format=json", *doing.sizes.bench],
                   limit, environment={**measured(doing), **(environment or {})})
     rows = []
     for r in read_benchmarks(out):
@@ -44,6 +44,8 @@ def benchmarks(doing, name, pattern, precision="bf16", limit=None, more=(), envi
         row = {"name": r["name"].replace("/real_time", "").split("/iterations:")[0], "precision": precision,
                "median_ms": r.get("median_ms", r["real_time"]), "min_ms": r.get("min_ms", r["real_time"])}
         row.update({k: v for k, v in r.items() if k in ("GFLOP/s", "GB/s", "launches", "peak_MiB")})
+        if note:
+            row["note"] = note
         rows.append(row)
     if not rows:
         doing.step(f"results of {name}", "failed", "there are none that can be read")
@@ -52,8 +54,12 @@ def benchmarks(doing, name, pattern, precision="bf16", limit=None, more=(), envi
 
 
 def our_training(doing):
-    benchmarks(doing, f"{doing.sizes.model}, training step", f"^training/{doing.sizes.model}/")
-    benchmarks(doing, "ceilings: a copy, a matrix product", "^ceiling", limit=30)
+    benchmarks(doing, "ceilings: a copy, a matrix product", "^ceiling", limit=20)
+    # A figure at once; measuring algorithms for every shape takes a minute or two, and may not come to an end.
+    name, pattern = f"{doing.sizes.model}, training step", f"^training/{doing.sizes.model}/"
+    benchmarks(doing, f"{name}, first guesses of algorithms", pattern, limit=45,
+               environment={"PSANET_ALGORITHMS": "off"}, note="first guesses of algorithms")
+    benchmarks(doing, name, pattern)
 
 
 def our_psa(doing):
