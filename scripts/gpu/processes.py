@@ -10,6 +10,7 @@ import time
 
 KEPT = 128 * 1024  # bytes of a command's output that are kept from its beginning, and as many from its end
 MARK = "PSANET_GPU_CHECK_PROCESS"  # environment variable that a command's children inherit, also those in new sessions
+FULL = ["No space left on device", "File too large", "File size limit exceeded", "Disk quota exceeded"]
 _numbers = itertools.count()
 _running = set()
 
@@ -46,7 +47,7 @@ class Ended:
             return self.problem, self.why
         if self.code == 0:
             return "passed", ""
-        if "No space left on device" in self.text or "File too large" in self.text:
+        if any(words in self.text for words in FULL):
             return "disk full", f"exit code {self.code}"
         if self.code < 0:
             try:
