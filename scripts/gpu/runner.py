@@ -88,6 +88,8 @@ class Doing:
         word, why = ended.verdict()
         if word == "passed" and "SKIPPED: " in ended.text:
             word, why = "skipped", ended.text.split("SKIPPED: ", 1)[1].splitlines()[0].strip()
+            if why.startswith("no CUDA device"):
+                word = "failed"  # it is what this machine was borrowed for
         elif word == "passed" and refuse and refuse in ended.text:
             word, why = "failed", "it says: " + next(t for t in ended.text.splitlines() if refuse in t).strip()
         tail = [] if word in ("passed", "skipped") else ended.text.strip().splitlines()[-12:]
