@@ -60,8 +60,6 @@ def stage(doing):
     if doing.places.kit:
         damaged = doing.places.damaged()
         doing.step("files of the kit", "missing" if any("missing" in d for d in damaged) else "failed" if damaged else "passed", "; ".join(damaged[:5]))
-    elif not (doing.places.bin / "psanet-info").is_file():
-        doing.step("programs", "missing", f"no psanet-info in {doing.places.bin}: build first (scripts/build), or give --bin")
     for name, command in (("nvidia-smi", ["nvidia-smi"]), ("nvcc", ["nvcc", "--version"]), ("free", ["df", "-h", "."])):
         if shutil.which(command[0]):
             told = doing.command(name, command, 20, ours=False)
