@@ -61,6 +61,7 @@ def profiler(doing):
     for i, kernel in enumerate(kernels):
         ended = doing.command(f"ncu: {kernel}", [
             tool, "--kernel-name", f"regex:{kernel}", "--launch-count", "1", "--target-processes", "all",
+            "--clock-control", "none",  # the clocks of everything else that is measured here
             "--section", "SpeedOfLight", "--section", "Occupancy", "--section", "WarpStateStats",
             "--section", "MemoryWorkloadAnalysis", "--section", "LaunchStats",
             doing.places.bin / "psanet-bench", "--device=cuda", "--precision=bf16",

@@ -59,7 +59,8 @@ def stage(doing):
     run = doing.run
     if doing.places.kit:
         damaged = doing.places.damaged()
-        doing.step("files of the kit", "missing" if any("missing" in d for d in damaged) else "failed" if damaged else "passed", "; ".join(damaged[:5]))
+        word = "missing" if any("missing" in d for d in damaged) else "failed" if damaged else "passed"
+        doing.step("files of the kit", word, "; ".join(damaged[:5]))
     for name, command in (("nvidia-smi", ["nvidia-smi"]), ("nvcc", ["nvcc", "--version"]), ("free", ["df", "-h", "."])):
         if shutil.which(command[0]):
             told = doing.command(name, command, 20, ours=False)
