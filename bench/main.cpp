@@ -1,4 +1,4 @@
-// psanet-bench: Google Benchmark's options, and --device, --precision and --launches of our own. Benchmarks are
+// psanet-bench: Google Benchmark's options, and --device, --precision, --launches and --tiny of our own. Benchmarks are
 // registered once the device is known.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -13,12 +13,16 @@ namespace psanet::bench {
 namespace {
 std::unique_ptr<Device> chosen;
 std::string launches;
+bool all_tiny = false;
 }  // namespace
 Device& device() {
   return *chosen;
 }
 const std::string& launches_file() {
   return launches;
+}
+bool tiny() {
+  return all_tiny;
 }
 }  // namespace psanet::bench
 
@@ -34,6 +38,8 @@ int main(int argc, char** argv) {
       precision = argument.substr(12);
     } else if (argument.rfind("--launches=", 0) == 0) {
       bench::launches = argument.substr(11);
+    } else if (argument == "--tiny") {
+      bench::all_tiny = true;
     } else {
       argv[kept++] = argv[i];
     }

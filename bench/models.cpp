@@ -47,7 +47,8 @@ void training(benchmark::State& state, const std::string& name) {
 
 void shape(benchmark::internal::Benchmark* b, int64_t crop, int64_t batch) {
   b->ArgNames({"crop", "batch"})->Args({crop, batch})->Unit(benchmark::kMillisecond)->UseRealTime();
-  if (!device().is_cpu()) b->Iterations(50);  // a known number: the program is made once, not anew for each guess
+  if (!device().is_cpu())
+    b->Iterations(tiny() ? 2 : 50);  // a known number: the program is made once, not anew for each guess
 }
 
 }  // namespace
@@ -56,6 +57,13 @@ void register_models() {
   const auto add = [](const std::string& what, auto f, const std::string& name, int64_t crop, int64_t batch) {
     shape(benchmark::RegisterBenchmark((what + "/" + name).c_str(), f, name), crop, batch);
   };
+  if (tiny()) {
+    for (const char* name : {"psanet18_small", "fcn18_small"}) {
+      add("inference", inference, name, 33, 2);
+      add("training", training, name, 33, 2);
+    }
+    return;
+  }
   if (device().is_cpu()) {
     for (const char* name : {"psanet50", "psanet101", "fcn50"}) add("inference", inference, name, 465, 1);
     add("inference", inference, "psanet18", 241, 2);

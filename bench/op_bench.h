@@ -10,6 +10,9 @@ namespace psanet::bench {
 /// --device and --precision of psanet-bench (default: cpu, fp32).
 Device& device();
 
+/// --tiny of psanet-bench: everything is registered small, to rehearse what is measured on a GPU (scripts/gpu-kit).
+bool tiny();
+
 /// The type of activations in that precision.
 inline Type activation(Shape shape) {
   return {device().precision() == Precision::bf16 ? DType::bf16 : DType::f32, std::move(shape)};
@@ -44,7 +47,7 @@ Graph graph_of(const Op& op, const Types& inputs);
 void run_op(benchmark::State& state, const Op& op, const Types& inputs, bool backward, double scale = 1,
             int classes = 2);
 
-/// Batch sizes that a benchmark of this device runs with: 1 on the processor, 1 and 16 on a GPU.
+/// Batch sizes that a benchmark of this device runs with: 1 on the processor, 1 and 16 on a GPU, 2 with --tiny.
 std::vector<int64_t> batches();
 
 }  // namespace psanet::bench

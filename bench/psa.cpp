@@ -52,8 +52,9 @@ void psa_projected(benchmark::State& state, layers::PsaMode mode, bool backward)
 void register_psa() {
   const auto sizes = [](benchmark::internal::Benchmark* b) {
     b->ArgNames({"batch", "size", "mask"})->Unit(benchmark::kMillisecond)->UseRealTime();
+    using Sizes = std::vector<std::pair<int64_t, int64_t>>;
     for (int64_t batch : batches()) {
-      for (auto [size, mask] : {std::pair<int, int>{30, 59}, {45, 89}, {59, 59}, {59, 117}})
+      for (auto [size, mask] : tiny() ? Sizes{{5, 9}} : Sizes{{30, 59}, {45, 89}, {59, 59}, {59, 117}})
         b->Args({batch, size, mask});
     }
   };
