@@ -40,6 +40,9 @@ enum class Float32Math : uint8_t { ieee, tf32 };
 struct CudaContext {
   /// Throws DeviceError, saying what is missing, if there is no driver or no such device.
   explicit CudaContext(int device = 0, Float32Math math = Float32Math::ieee);
+  /// Of what others made, a GPU or not (kernels/cuda/convolution.h).
+  CudaContext(std::shared_ptr<cuda::Runtime> made, Float32Math wanted)
+      : device(0), math(wanted), runtime(std::move(made)) {}
 
   int device;
   Float32Math math;

@@ -53,10 +53,13 @@ void* offset(void* memory, int64_t bytes) {
   return static_cast<char*>(memory) + bytes;
 }
 
-/// A 1x1 convolution that leaves out no pixel is a product of [pixels, channels] with the weights.
+}  // namespace
+
 bool is_product(const Conv2dDims& d) {
   return d.kernel_h == 1 && d.kernel_w == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_h == 0 && d.pad_w == 0;
 }
+
+namespace {
 
 GemmDims product(const ConvolutionProblem& p) {
   const int64_t pixels = pixels_in(p.dims), in = p.dims.in_channels, out = p.dims.out_channels;
@@ -211,8 +214,14 @@ class FloatPlan final : public ConvolutionPlan {
   std::shared_ptr<ConvolutionPlan> wide_;
 };
 
-/// So that there is room for measuring plans without one, too.
+/// So that there is room for measuring plans without an epilogue, too.
 constexpr size_t kFusedPlans = 4;
+
+ConvolutionPlans first_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+  ConvolutionPlans plans = library_plans(ctx, problem, kFusedPlans);
+  if (plans.size() > kFusedPlans) plans.resize(kFusedPlans);
+  return plans;
+}
 
 /// With the epilogue in them.
 ConvolutionPlans fused_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
@@ -222,11 +231,11 @@ ConvolutionPlans fused_plans(CudaContext& ctx, const ConvolutionProblem& problem
   if (problem.out == Scalar::bf16 && problem.epilogue.bias) {
     ConvolutionProblem rounded = problem;
     rounded.bias = Scalar::bf16;
-    for (auto& plan : library_plans(ctx, rounded, kFusedPlans)) {
+    for (auto& plan : first_plans(ctx, rounded)) {
       plans.push_back(std::make_shared<RoundedBiasPlan>(ctx, problem, std::move(plan)));
     }
   }
-  return plans.empty() ? library_plans(ctx, problem, kFusedPlans) : plans;
+  return plans.empty() ? first_plans(ctx, problem) : plans;
 }
 
 /// A gradient of the weights that is rounded to bf16 once: cuDNN 9 has no plan at all that reads bf16 and stores float.
@@ -241,7 +250,8 @@ ConvolutionPlans widened_plans(CudaContext& ctx, const ConvolutionProblem& probl
   return plans;
 }
 
-/// What is worth measuring: everything that computes in the types that are asked for.
+}  // namespace
+
 ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
   ConvolutionPlans plans;
   ConvolutionProblem plain = problem;
@@ -258,7 +268,7 @@ ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& proble
   return plans;
 }
 
-/// The last resort for bf16. Every bf16 number is a tf32 number, so tf32 loses nothing here.
+/// Every bf16 number is a tf32 number, so tf32 loses nothing here.
 ConvolutionPlans float_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
   ConvolutionPlans plans;
   if (problem.dims.scalar != Scalar::bf16) return plans;
@@ -273,6 +283,8 @@ ConvolutionPlans float_plans(CudaContext& ctx, const ConvolutionProblem& problem
   }
   return plans;
 }
+
+namespace {
 
 const char* word(ConvolutionPass pass) {
   switch (pass) {
@@ -296,10 +308,19 @@ std::string shape(const ConvolutionProblem& p) {
       d.stride_w, d.pad_h, d.pad_w, d.dilation_h, d.dilation_w, word(d.scalar), word(p.out));
 }
 
-std::string key(const CudaContext& ctx, const ConvolutionProblem& p) {
+}  // namespace
+
+std::string describe(const ConvolutionProblem& p) {
   const Conv2dEpilogue& e = p.epilogue;
-  return fmt::format("{}{}{}{}{} | {}", shape(p), e.bias ? " bias" : "", e.residual ? " residual" : "",
-                     e.relu ? " relu" : "", p.math == Float32Math::tf32 ? " tf32" : "", machine_key(ctx));
+  return fmt::format("{}{}{}{}{}{}", shape(p), e.bias ? " bias" : "",
+                     e.bias && p.bias == Scalar::bf16 ? " in bf16" : "", e.residual ? " residual" : "",
+                     e.relu ? " relu" : "", p.math == Float32Math::tf32 ? " tf32" : "");
+}
+
+namespace {
+
+std::string key(const CudaContext& ctx, const ConvolutionProblem& p) {
+  return fmt::format("{} | {}", describe(p), machine_key(ctx));
 }
 
 /// Operands of the real size, allocated when the first plan is measured.
