@@ -1,5 +1,6 @@
 // cuDNN asked without a GPU: does it have a plan, that we accept and that can be built, for every convolution of our
 // models? A description of the GPU stands in for the GPU; nothing is run.
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -42,8 +43,16 @@ std::string description(const std::string& gpu) {
   return text.str();
 }
 
+/// Without a driver cuDNN loads this library anew for every problem, and lets it go again: half of the time of the
+/// tests.
+void keep_runtime_compiler() {
+  static const bool kept = dlopen("libnvrtc.so.13", RTLD_LAZY) != nullptr || dlopen("libnvrtc.so.12", RTLD_LAZY);
+  static_cast<void>(kept);  // without it the tests only take longer
+}
+
 /// The context of a GPU of which there is a file here; null, with a word, where this cuDNN cannot do that.
 std::shared_ptr<CudaContext> described(const std::string& gpu, Float32Math math = Float32Math::ieee) {
+  keep_runtime_compiler();
   auto ctx = kernels::cuda::described_gpu(description(gpu), math);
   if (!ctx) {
     WARN("SKIPPED: " << kernels::cuda::convolution_library_version() << " makes no plans for a GPU that is described");
