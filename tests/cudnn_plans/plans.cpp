@@ -222,7 +222,13 @@ TEST_CASE("on a GPU: cuDNN proposes the same plans for the GPU and for its descr
   for (Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
     CudaContext* gpu = real_gpu(math_of(precision));
     if (gpu == nullptr || described("h100") == nullptr) return;
-    const std::string json = kernels::cuda::description_of(*gpu);
+    std::string json;
+    try {
+      json = kernels::cuda::description_of(*gpu);
+    } catch (const DeviceError& e) {
+      WARN("there is no comparison: " << e.what());
+      return;
+    }
     if (precision == Precision::fp32) fmt::print("this GPU: {}\n", json);
     auto same = kernels::cuda::described_gpu(json, math_of(precision));
     int first_differs = 0, any_differs = 0;
