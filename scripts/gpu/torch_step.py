@@ -9,7 +9,8 @@ PyTorch's own float32 (or tf32, or autocast to bf16). For every quantity
     |psanet - float64| / |float64|  <=  max(4 |PyTorch - float64| / |float64|, floor)
 
 must hold, |.| being the Euclidean norm of the whole tensor; NaN never passes. Of a gradient or a change of weights
-whose norm all but vanishes a millionth of the largest such norm stands in the denominator.
+whose norm all but vanishes a millionth of the largest such norm stands in the denominator; of all others, from a
+thousandth of the largest on, the limit is at most MOST, so that zeros do not pass where PyTorch is coarse (bf16).
 
 A value that lies nearer to zero than rounding reaches may fall on either side of a ReLU's kink, which changes every
 gradient before it by 0.1 to 2 percent, in PyTorch as in psanet. So the batch norms get shifts that keep all values far
@@ -38,7 +39,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA start
 warnings.filterwarnings("ignore")
 
 FLOOR = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 2e-2}
-TIES, KINKS = 5e-3, 6e-2
+TIES, KINKS, MOST = 5e-3, 6e-2, 0.7
 FACTOR = 4
 RATE, MOMENTUM, DECAY, HEAD_FACTOR, AUX_WEIGHT = 0.01, 0.9, 1e-4, 10, 0.4
 CLASSES, IGNORED = 150, 255
@@ -85,6 +86,7 @@ def arguments(words):
 
 try:
     OPTIONS = arguments(sys.argv[1:])
+    sys.dont_write_bytecode = True  # the folders may be others' property
     sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), OPTIONS.reference]
     import torch
     import psanet_torch
@@ -213,6 +215,8 @@ def compare(o, ours, theirs, right):
         row = {"kind": kind, "name": name, "norm": norm, "error": float((found - wanted).norm()) / scale,
                "torch_error": float((theirs[kind, name] - wanted).norm()) / scale}
         row["limit"] = max(FACTOR * row["torch_error"], floor(o, kind, name))
+        if norm >= 1e-3 * largest.get(kind, 0.0):
+            row["limit"] = min(row["limit"], MOST)
         row["passed"] = math.isfinite(norm) and row["error"] <= row["limit"]
         rows.append(row)
     return rows
@@ -268,7 +272,8 @@ def main(o):
         report["error"] = str(e)
         print(f"torch_step.py: {e}", file=sys.stderr)
     failed = sum(not row["passed"] for row in report["rows"])
-    print("passed" if report["passed"] else f"FAILED: {failed} of {len(report['rows'])} quantities")
+    print("passed" if report["passed"] else
+          f"FAILED: {failed} of {len(report['rows'])} quantities" if report["rows"] else "FAILED: nothing to compare")
     for row in report["rows"]:  # JSON has no NaN
         row.update({key: str(value) for key, value in row.items()
                     if isinstance(value, float) and not math.isfinite(value)})
