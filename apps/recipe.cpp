@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "engine/fields_json.h"
+#include "engine/home.h"
 
 namespace psanet::apps {
 
@@ -117,7 +118,7 @@ data::AugmentConfig Recipe::augment_config(const models::Model& m) const {
 }
 
 std::filesystem::path find_recipe(const std::string& name) {
-  const std::filesystem::path ours(PSANET_RECIPES_DIR);
+  const std::filesystem::path ours = home() / "apps" / "recipes";
   for (const std::filesystem::path& candidate : {std::filesystem::path(name), ours / name, ours / (name + ".json")}) {
     if (std::filesystem::is_regular_file(candidate)) return candidate;
   }

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "data/error.h"
+#include "engine/home.h"
 
 namespace psanet::data {
 
@@ -41,13 +42,7 @@ std::vector<Rgb> Dataset::file_palette() const {
 }
 
 std::filesystem::path descriptions_dir() {
-  std::error_code error;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    const auto installed = program.parent_path().parent_path() / "share" / "psanet" / "data";
-    if (std::filesystem::is_directory(installed, error)) return installed;
-  }
-  return PSANET_DATA_DIR;
+  return home() / "data";
 }
 
 std::vector<std::string> known_datasets() {

@@ -37,8 +37,7 @@ struct Dataset {
   std::vector<Rgb> file_palette() const;
 };
 
-/// The folder with the dataset descriptions that come with psanet (data/ of the source tree, or share/psanet/data
-/// beside an installed program).
+/// The folder with the dataset descriptions that come with psanet (engine/home.h).
 std::filesystem::path descriptions_dir();
 
 /// Names of the datasets that come with psanet, sorted.

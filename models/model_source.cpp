@@ -8,6 +8,7 @@
 
 #include "engine/error.h"
 #include "engine/fields_json.h"
+#include "engine/home.h"
 #include "models/json_file.h"
 
 namespace psanet::models {
@@ -263,7 +264,7 @@ ModelSource read_used_source(const fs::path& file) {
 }
 
 fs::path models_dir() {
-  return PSANET_MODELS_DIR;
+  return home() / "models";
 }
 
 }  // namespace psanet::models

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "engine/home.h"
 #include "engine/random.h"
 #include "layers/registry.h"
 
@@ -19,7 +20,7 @@ using nlohmann::json;
 namespace {
 
 std::filesystem::path folder() {
-  return std::filesystem::path(PSANET_SOURCE_DIR) / "tests" / "layers" / "cases";
+  return home() / "tests" / "layers" / "cases";
 }
 
 DType dtype_of(const std::string& name) {
