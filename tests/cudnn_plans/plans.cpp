@@ -13,6 +13,7 @@
 
 #include "engine/device.h"
 #include "engine/fields_json.h"
+#include "engine/home.h"
 #include "engine/lowering.h"
 #include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/runtime.h"
@@ -34,9 +35,9 @@ using kernels::cuda::ConvolutionProblem;
 constexpr int64_t kTrainBatch = 16;
 
 std::string description(const std::string& gpu) {
-  const std::string path = fmt::format("{}/tests/cudnn_plans/{}.json", PSANET_SOURCE_DIR, gpu);
+  const std::filesystem::path path = home() / "tests" / "cudnn_plans" / (gpu + ".json");
   std::ifstream file(path);
-  INFO(path);
+  INFO(path.string());
   REQUIRE(file.good());
   std::stringstream text;
   text << file.rdbuf();
