@@ -250,8 +250,7 @@ ConvolutionPlans widened_plans(CudaContext& ctx, const ConvolutionProblem& probl
   return plans;
 }
 
-}  // namespace
-
+/// What is worth measuring: everything that computes in the types that are asked for.
 ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
   ConvolutionPlans plans;
   ConvolutionProblem plain = problem;
@@ -268,7 +267,7 @@ ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& proble
   return plans;
 }
 
-/// Every bf16 number is a tf32 number, so tf32 loses nothing here.
+/// The last resort for bf16. Every bf16 number is a tf32 number, so tf32 loses nothing here.
 ConvolutionPlans float_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
   ConvolutionPlans plans;
   if (problem.dims.scalar != Scalar::bf16) return plans;
@@ -283,8 +282,6 @@ ConvolutionPlans float_plans(CudaContext& ctx, const ConvolutionProblem& problem
   }
   return plans;
 }
-
-namespace {
 
 const char* word(ConvolutionPass pass) {
   switch (pass) {
@@ -309,6 +306,10 @@ std::string shape(const ConvolutionProblem& p) {
 }
 
 }  // namespace
+
+ConvolutionPlans convolution_plans(CudaContext& ctx, const ConvolutionProblem& problem, bool by_way_of_float) {
+  return by_way_of_float ? float_plans(ctx, problem) : direct_plans(ctx, problem);
+}
 
 std::string describe(const ConvolutionProblem& p) {
   const Conv2dEpilogue& e = p.epilogue;

@@ -53,11 +53,10 @@ using ConvolutionPlans = std::vector<std::shared_ptr<ConvolutionPlan>>;
 /// want too large a workspace (in tf32 on an A100 for 16 maps of 97x97 with 2048 channels they do).
 ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& problem, size_t enough);
 
-/// The plans that a convolution is computed by, all that are worth measuring: with the epilogue in them or in a kernel
-/// behind them, and as a matrix product where it is one. What float_plans() holds comes after all of these: bf16 by way
-/// of float.
-ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& problem);
-ConvolutionPlans float_plans(CudaContext& ctx, const ConvolutionProblem& problem);
+/// The plans that a convolution's is chosen from (conv2d.cpp): with the epilogue in them or in a kernel behind them,
+/// and as a matrix product where it is one; or, only if none of these can be built, those that compute bf16 by way of
+/// float.
+ConvolutionPlans convolution_plans(CudaContext& ctx, const ConvolutionProblem& problem, bool by_way_of_float);
 
 /// A context for a GPU that need not be there: plans of convolutions can be made and built for it, nothing can run. The
 /// description is JSON in cuDNN's words (tests/cudnn_plans/h100.json); DeviceError if it is not. Nothing if this cuDNN

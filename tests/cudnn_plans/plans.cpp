@@ -106,8 +106,8 @@ struct Ways {
 
 /// The first plan that can be built; products of cuBLASLt are left out, for those cannot be asked about.
 std::shared_ptr<ConvolutionPlan> first_built(CudaContext& ctx, const ConvolutionProblem& problem) {
-  for (const auto& plans_of : {kernels::cuda::direct_plans, kernels::cuda::float_plans}) {
-    for (const auto& plan : plans_of(ctx, problem)) {
+  for (const bool by_way_of_float : {false, true}) {
+    for (const auto& plan : convolution_plans(ctx, problem, by_way_of_float)) {
       if (!contains(plan->name(), "matrix product") && plan->build()) return plan;
     }
   }
@@ -296,7 +296,7 @@ TEST_CASE("proposals of cuDNN and cuBLASLt for every convolution and product of 
       for (const auto& [name, entry] : problems_of({"psanet50"}, precision, kTrainBatch)) {
         fmt::print("== {}, {}\n", gpu, name);
         int built = 0;
-        for (const auto& plan : direct_plans(*ctx, entry.first)) {
+        for (const auto& plan : convolution_plans(*ctx, entry.first, false)) {
           if (contains(plan->name(), "matrix product")) continue;
           const auto start = std::chrono::steady_clock::now();
           const bool can = plan->build();
