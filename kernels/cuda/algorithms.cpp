@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -64,9 +65,13 @@ std::filesystem::path default_file() {
   return {};
 }
 
+std::string wanted_algorithms() {
+  return variable("PSANET_ALGORITHMS");
+}
+
 std::shared_ptr<AlgorithmStore> store_of_environment() {
-  const std::string wanted = variable("PSANET_ALGORITHMS");
-  if (wanted == "off" || wanted == "heuristic") return nullptr;
+  const std::string wanted = wanted_algorithms();
+  if (wanted == "off" || wanted == "heuristic" || wanted == "ours") return nullptr;
   return std::make_shared<AlgorithmStore>(wanted.empty() ? default_file() : std::filesystem::path(wanted));
 }
 
@@ -77,6 +82,11 @@ std::string log_file() {
 std::shared_ptr<AlgorithmStore>& process_store() {
   static std::shared_ptr<AlgorithmStore> store = store_of_environment();
   return store;
+}
+
+std::atomic<bool>& process_ours_only() {
+  static std::atomic<bool> ours = wanted_algorithms() == "ours";
+  return ours;
 }
 
 }  // namespace
@@ -105,6 +115,14 @@ std::shared_ptr<AlgorithmStore> algorithms() {
 
 void use_algorithms(std::shared_ptr<AlgorithmStore> store) {
   process_store() = std::move(store);
+}
+
+bool ours_only() {
+  return process_ours_only();
+}
+
+void use_ours_only(bool yes) {
+  process_ours_only() = yes;
 }
 
 bool logs_algorithms() {

@@ -2,8 +2,8 @@
 // later processes make the same choice and give the same bits.
 //
 // The environment variable PSANET_ALGORITHMS names the file; "off" or "heuristic" takes the library's own first guess
-// and measures nothing. Without it the file is $XDG_CACHE_HOME/psanet/algorithms.txt or
-// ~/.cache/psanet/algorithms.txt.
+// and measures nothing; "ours" asks no library: every convolution and matrix product is done by our own kernels, which
+// checks the libraries. Without it the file is $XDG_CACHE_HOME/psanet/algorithms.txt or ~/.cache/psanet/algorithms.txt.
 //
 // PSANET_ALGORITHMS_LOG names a file, or is "-" for standard output: every choice is written there, with all that it
 // was made from and why the rest was declined.
@@ -43,6 +43,11 @@ class AlgorithmStore {
 std::shared_ptr<AlgorithmStore> algorithms();
 /// Replaces it (tests do).
 void use_algorithms(std::shared_ptr<AlgorithmStore> store);
+
+/// Are convolutions and matrix products that are prepared from now on to be our own kernels (own_kernels.h)?
+bool ours_only();
+/// Replaces what the environment says (tests do).
+void use_ours_only(bool yes);
 
 /// Is PSANET_ALGORITHMS_LOG set?
 bool logs_algorithms();

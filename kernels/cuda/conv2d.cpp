@@ -1,12 +1,15 @@
 // Which way a convolution goes: the library's plans, with the epilogue in them or in a kernel of its own behind them; a
-// matrix product where the convolution is one; detours through other types where the library has nothing better.
+// matrix product where the convolution is one; detours through other types where the library has nothing better; our
+// own kernel where it has nothing at all.
 #include "kernels/conv2d.h"
 
 #include <fmt/format.h>
 
 #include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/convolution.h"
+#include "kernels/cuda/fallback.h"
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/own_kernels.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/elementwise.h"
 #include "kernels/memory.h"
@@ -89,12 +92,8 @@ class ProductPlan final : public ConvolutionPlan {
   ProductPlan(CudaContext& ctx, const ConvolutionProblem& problem) : ctx_(ctx), problem_(problem) {}
   std::string name() const override { return "matrix product"; }
   bool build() override {
-    try {
-      if (gemm_ == nullptr) gemm_ = prepare_gemm(ctx_, product(problem_));
-    } catch (const DeviceError&) {  // cuBLASLt has no algorithm for it; cuDNN may
-      return false;
-    }
-    return true;
+    if (gemm_ == nullptr) gemm_ = library_gemm(ctx_, product(problem_));
+    return gemm_ != nullptr;  // if cuBLASLt has no algorithm for it, cuDNN may
   }
   int64_t workspace_bytes() const override { return gemm_->workspace_bytes(); }
   void run(const ConvolutionOperands& o, void* workspace) override {
@@ -214,68 +213,93 @@ class FloatPlan final : public ConvolutionPlan {
   std::shared_ptr<ConvolutionPlan> wide_;
 };
 
+/// Asks the library for plans of a context. What it refuses in words is remembered, for there are other ways.
+struct Library {
+  CudaContext& ctx;
+  std::string refusal;  // the last
+
+  ConvolutionPlans plans(const ConvolutionProblem& problem, size_t enough) {
+    try {
+      return library_plans(ctx, problem, enough);
+    } catch (const DeviceError& e) {
+      refusal = e.what();
+      return {};
+    }
+  }
+  bool build(ConvolutionPlan& plan) {
+    try {
+      return plan.build();
+    } catch (const DeviceError& e) {
+      refusal = e.what();
+      return false;
+    }
+  }
+};
+
 /// So that there is room for measuring plans without an epilogue, too.
 constexpr size_t kFusedPlans = 4;
 
-ConvolutionPlans first_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
-  ConvolutionPlans plans = library_plans(ctx, problem, kFusedPlans);
+ConvolutionPlans first_plans(Library& library, const ConvolutionProblem& problem) {
+  ConvolutionPlans plans = library.plans(problem, kFusedPlans);
   if (plans.size() > kFusedPlans) plans.resize(kFusedPlans);
   return plans;
 }
 
 /// With the epilogue in them.
-ConvolutionPlans fused_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+ConvolutionPlans fused_plans(Library& library, const ConvolutionProblem& problem) {
   // With a bias in bf16 cuDNN has its fast kernels for Hopper ready. With one in float it compiles another kind, which
   // takes a second or two for each shape and process.
   ConvolutionPlans plans;
   if (problem.out == Scalar::bf16 && problem.epilogue.bias) {
     ConvolutionProblem rounded = problem;
     rounded.bias = Scalar::bf16;
-    for (auto& plan : first_plans(ctx, rounded)) {
-      plans.push_back(std::make_shared<RoundedBiasPlan>(ctx, problem, std::move(plan)));
+    for (auto& plan : first_plans(library, rounded)) {
+      plans.push_back(std::make_shared<RoundedBiasPlan>(library.ctx, problem, std::move(plan)));
     }
   }
-  return plans.empty() ? first_plans(ctx, problem) : plans;
+  return plans.empty() ? first_plans(library, problem) : plans;
 }
 
 /// A gradient of the weights that is rounded to bf16 once: cuDNN 9 has no plan at all that reads bf16 and stores float.
-ConvolutionPlans widened_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+ConvolutionPlans widened_plans(Library& library, const ConvolutionProblem& problem) {
   ConvolutionPlans plans;
   if (problem.dims.scalar != Scalar::bf16 || problem.out != Scalar::f32) return plans;
   ConvolutionProblem narrow = problem;
   narrow.out = Scalar::bf16;
-  for (auto& plan : library_plans(ctx, narrow, kMeasured)) {
-    plans.push_back(std::make_shared<WidenedPlan>(ctx, problem, std::move(plan)));
+  for (auto& plan : library.plans(narrow, kMeasured)) {
+    plans.push_back(std::make_shared<WidenedPlan>(library.ctx, problem, std::move(plan)));
   }
   return plans;
 }
 
 /// What is worth measuring: everything that computes in the types that are asked for.
-ConvolutionPlans direct_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+ConvolutionPlans direct_plans(Library& library, const ConvolutionProblem& problem) {
+  CudaContext& ctx = library.ctx;
   ConvolutionPlans plans;
   ConvolutionProblem plain = problem;
   plain.epilogue = {};
   const bool epilogue = any(problem.epilogue);
-  if (epilogue) plans = fused_plans(ctx, problem);
+  if (epilogue) plans = fused_plans(library, problem);
   const auto add = [&](std::shared_ptr<ConvolutionPlan> plan) {
     if (epilogue) plan = std::make_shared<EpiloguePlan>(ctx, problem, std::move(plan));
     plans.push_back(std::move(plan));
   };
   if (is_product(problem.dims)) add(std::make_shared<ProductPlan>(ctx, plain));
-  for (auto& plan : library_plans(ctx, plain, kMeasured)) add(std::move(plan));
-  for (auto& plan : widened_plans(ctx, problem)) plans.push_back(std::move(plan));
+  for (auto& plan : library.plans(plain, kMeasured)) add(std::move(plan));
+  for (auto& plan : widened_plans(library, problem)) plans.push_back(std::move(plan));
   return plans;
 }
 
-/// The last resort for bf16. Every bf16 number is a tf32 number, so tf32 loses nothing here.
-ConvolutionPlans float_plans(CudaContext& ctx, const ConvolutionProblem& problem) {
+/// The library's last resort for bf16. Every bf16 number is a tf32 number, so tf32 loses nothing here.
+ConvolutionPlans float_plans(Library& library, const ConvolutionProblem& problem) {
+  CudaContext& ctx = library.ctx;
   ConvolutionPlans plans;
   if (problem.dims.scalar != Scalar::bf16) return plans;
   ConvolutionProblem wide = problem;
   wide.dims.scalar = wide.out = Scalar::f32;
   wide.epilogue = {};
   wide.math = Float32Math::tf32;
-  for (auto& found : library_plans(ctx, wide, kMeasured)) {
+  for (auto& found : library.plans(wide, kMeasured)) {
     std::shared_ptr<ConvolutionPlan> plan = std::make_shared<FloatPlan>(ctx, problem, std::move(found));
     if (any(problem.epilogue)) plan = std::make_shared<EpiloguePlan>(ctx, problem, std::move(plan));
     plans.push_back(std::move(plan));
@@ -308,7 +332,8 @@ std::string shape(const ConvolutionProblem& p) {
 }  // namespace
 
 ConvolutionPlans convolution_plans(CudaContext& ctx, const ConvolutionProblem& problem, bool by_way_of_float) {
-  return by_way_of_float ? float_plans(ctx, problem) : direct_plans(ctx, problem);
+  Library library{ctx, {}};
+  return by_way_of_float ? float_plans(library, problem) : direct_plans(library, problem);
 }
 
 std::string describe(const ConvolutionProblem& p) {
@@ -378,17 +403,20 @@ std::shared_ptr<ConvolutionPlan> plan_for(CudaContext& ctx, const ConvolutionPro
   if (values.first * values.second * values.out == 0) {
     return std::make_shared<EmptyPlan>(ctx, values.out * size_bytes(problem.out));
   }
+  if (ours_only()) return own_convolution(ctx, problem);
   Measurement measurement(ctx, problem);
+  Library library{ctx, {}};
   for (const auto& plans_of : {direct_plans, float_plans}) {
-    const ConvolutionPlans plans = plans_of(ctx, problem);
+    const ConvolutionPlans plans = plans_of(library, problem);
     AlgorithmChoice choice;
     choice.key = key(ctx, problem);
     for (const auto& plan : plans) choice.names.push_back(plan->name());
-    choice.build = [&](size_t i) { return plans[i]->build(); };
+    choice.build = [&](size_t i) { return library.build(*plans[i]); };
     choice.seconds = [&](size_t i) { return measurement.seconds(*plans[i]); };
     if (const auto chosen = choose(algorithms().get(), choice)) return plans[*chosen];
   }
-  throw DeviceError("cuDNN has no deterministic algorithm for the " + shape(problem));
+  say_fallback(convolution_library_version(), shape(problem), library.refusal);
+  return own_convolution(ctx, problem);
 }
 
 ConvolutionProblem problem_of(const CudaContext& ctx, ConvolutionPass pass, const Conv2dDims& dims, Scalar out) {

@@ -78,6 +78,22 @@ __device__ __forceinline__ void copy_async_16(void* shared, const void* global) 
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\n" ::"r"(to), "l"(global) : "memory");
 #endif
 }
+/// The same in units of kBytes (4 or 16, of which the addresses are multiples), of which the first `bytes` are copied
+/// and the others become zeros; with none, nothing is read.
+template <int kBytes>
+__device__ __forceinline__ void copy_async_or_zero(void* shared, const void* global, int bytes) {
+  static_assert(kBytes == 4 || kBytes == 16);
+#ifdef PSANET_CUDA_EMULATED
+  cuda_emulator::copy_async(shared, global, kBytes, static_cast<size_t>(bytes));
+#else
+  const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  if constexpr (kBytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(global), "r"(bytes) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(to), "l"(global), "r"(bytes) : "memory");
+  }
+#endif
+}
 /// Ends a group of copies.
 __device__ __forceinline__ void copy_async_commit() {
 #ifdef PSANET_CUDA_EMULATED

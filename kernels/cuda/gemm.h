@@ -1,4 +1,4 @@
-// Matrix products with leading dimensions and strides, through cuBLASLt (gemm.cpp); the one door to it.
+// Matrix products with leading dimensions and strides: by cuBLASLt (vendor/gemm.cpp), or by our own kernel.
 #pragma once
 
 #include <memory>
@@ -28,8 +28,16 @@ class Gemm {
   virtual void run(const void* a, const void* b, void* c, void* workspace) = 0;
 };
 
-/// Alignments are read off the dimensions: every pointer must be a multiple of 16 bytes.
+/// Alignments are read off the dimensions: every pointer must be a multiple of 16 bytes. What the library cannot do our
+/// own kernel does.
 std::shared_ptr<Gemm> prepare_gemm(CudaContext& ctx, const GemmDims& dims);
+
+/// The library's product, of dimensions that are not 0; null if it has no algorithm that adds in a fixed order. Throws
+/// DeviceError with the library's words for whatever else it refuses.
+std::shared_ptr<Gemm> library_gemm(CudaContext& ctx, const GemmDims& dims);
+
+/// "matrix product float [2,3] x transposed [3,4] to float, 1 of them", for messages.
+std::string words(const GemmDims& dims);
 
 /// "cuBLASLt 13.0.1", for reports.
 std::string gemm_library_version();

@@ -2,6 +2,7 @@
 #include "tests/device/devices.h"
 #include "tests/support/device_parity.h"
 #include "tests/support/op_subject.h"
+#include "tests/support/ours_only.h"
 
 namespace psanet::tests {
 namespace {
@@ -46,6 +47,11 @@ TEST_CASE("device ops: resize and its arg max and its cross entropy", "[ops]") {
 }
 TEST_CASE("device ops: point-wise spatial attention", "[ops]") {
   check_file("psa");
+}
+
+TEST_CASE("device ops: with our own convolutions and matrix products", "[ops]") {
+  const OursOnly ours;
+  for (const char* file : {"conv2d", "arrangement", "psa"}) check_file(file);
 }
 
 }  // namespace

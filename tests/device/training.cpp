@@ -17,6 +17,7 @@
 #include "models/prediction.h"
 #include "models/training_step.h"
 #include "tests/device/devices.h"
+#include "tests/support/ours_only.h"
 
 namespace psanet::tests {
 namespace {
@@ -208,6 +209,25 @@ TEST_CASE("device training: the same run twice gives the same bits") {
   const Training once = train(gpu(Precision::bf16), 3), again = train(gpu(Precision::bf16), 3);
   CHECK(once.losses == again.losses);
   CHECK(once.parameters == again.parameters);
+}
+
+TEST_CASE("device training: steps with our own convolutions and products are those with the library's") {
+  const auto train_with = [](Precision precision, int64_t steps, bool ours) {
+    const OursOnly only(ours);
+    return train(gpu(precision), steps);
+  };
+  const Training wanted = train_with(Precision::fp32, 2, false), found = train_with(Precision::fp32, 2, true);
+  CHECK(found.parameters != wanted.parameters);  // in their last bits: it was not the library
+  for (size_t s = 0; s < wanted.losses.size(); ++s) {
+    INFO("step " << s);
+    CHECK(std::abs(found.losses[s] - wanted.losses[s]) < 1e-4 * wanted.losses[s]);
+  }
+  for (const auto& [name, values] : wanted.parameters) {
+    INFO(name);
+    CHECK(distance(found.parameters.at(name), values) < (name.rfind("momentum.", 0) == 0 ? 2e-2 : 1e-3));
+  }
+  const Training narrow = train_with(Precision::bf16, 1, true);
+  CHECK(std::abs(narrow.losses[0] - wanted.losses[0]) < 2e-2 * wanted.losses[0]);
 }
 
 TEST_CASE("device training: in bf16 the loss follows the loss in float") {

@@ -391,9 +391,9 @@ void warp_gather(uint64_t mine, int line, uint64_t* all32) {
   });
 }
 
-void queue_copy(void* to, const void* from, size_t bytes) {
+void queue_copy(void* to, const void* from, size_t bytes, size_t read) {
   Thread& t = *scheduler().current;
-  t.copies.push_back({to, from, bytes, t.copy_group});
+  t.copies.push_back({to, from, bytes, read, t.copy_group});
 }
 
 void copy_async_commit() {

@@ -63,22 +63,28 @@ inline void require_aligned(const void* p, size_t bytes) {
 struct PendingCopy {
   void* to;
   const void* from;
-  size_t bytes;
+  size_t bytes, read;  // behind what is read: zeros
   int group;
 };
-void queue_copy(void* to, const void* from, size_t bytes);
-inline void copy_async(void* to, const void* from, size_t bytes) {
+void queue_copy(void* to, const void* from, size_t bytes, size_t read);
+inline void copy_async(void* to, const void* from, size_t bytes, size_t read) {
   require_aligned(to, bytes);
   require_aligned(from, bytes);
+  if (read > bytes) fail("an asynchronous copy of more than its size");
   // The hardware may write from now on: who still reads what was there sees NaN, and the race detector sees a write.
   for (size_t i = 0; i < bytes; ++i) static_cast<unsigned char*>(to)[i] = 0xff;
-  queue_copy(to, from, bytes);
+  queue_copy(to, from, bytes, read);
+}
+inline void copy_async(void* to, const void* from, size_t bytes) {
+  copy_async(to, from, bytes, bytes);
 }
 void copy_async_commit();
 std::vector<PendingCopy> take_due_copies(int groups_left);
 inline void copy_async_wait(int groups_left) {  // here, so that the kernel's sanitizer sees the copy
   for (const PendingCopy& c : take_due_copies(groups_left)) {
-    for (size_t i = 0; i < c.bytes; ++i) static_cast<char*>(c.to)[i] = static_cast<const char*>(c.from)[i];
+    for (size_t i = 0; i < c.bytes; ++i) {
+      static_cast<char*>(c.to)[i] = i < c.read ? static_cast<const char*>(c.from)[i] : char{0};
+    }
   }
 }
 

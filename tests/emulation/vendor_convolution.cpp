@@ -128,6 +128,8 @@ ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& probl
   const Conv2dDims& d = problem.dims;
   const bool bf16_in = d.scalar == Scalar::bf16;
   ConvolutionPlans plans;
+  if (d.out_channels % 11 == 0) return plans;
+  if (d.out_channels % 13 == 0) throw DeviceError("loops in place of cuDNN: a refusal");
   if (has_epilogue(problem) && d.out_channels % 2 == 1) return plans;
   if (problem.epilogue.bias && problem.bias == Scalar::bf16 && d.out_channels % 3 == 0) return plans;
   if (bf16_in && problem.out == Scalar::f32 && d.in_channels % 3 == 0) return plans;

@@ -146,11 +146,6 @@ const char* word(Scalar scalar) {
   return scalar == Scalar::f32 ? "float" : "bf16";
 }
 
-std::string shape(const GemmDims& d) {
-  return fmt::format("{}{} [{},{}] x {} [{},{}] to {}, {} of them", word(d.in), d.transpose_a ? " transposed" : "", d.m,
-                     d.k, d.transpose_b ? "transposed" : "plain", d.k, d.n, word(d.out), d.batch);
-}
-
 // cuBLASLt's best kernels are for column-major matrices. A row-major matrix is the transpose of the column-major one in
 // the same memory, so what is computed is c^T = op(b)^T op(a)^T: b comes first, and m and n change places.
 class LtGemm final : public Gemm {
@@ -164,8 +159,19 @@ class LtGemm final : public Gemm {
            dims.stride_b),
         a_(dims.in, dims.transpose_a ? dims.m : dims.k, dims.transpose_a ? dims.k : dims.m, dims.ld_a, dims.batch,
            dims.stride_a),
-        c_(dims.out, dims.n, dims.m, dims.ld_c, dims.batch, dims.stride_c) {
-    choose_algorithm();
+        c_(dims.out, dims.n, dims.m, dims.ld_c, dims.batch, dims.stride_c) {}
+
+  /// Must be called first; false: the library has no algorithm that adds in a fixed order.
+  bool choose_algorithm() {
+    const auto found = proposals();
+    AlgorithmChoice choice;
+    choice.key = key();
+    for (const auto& f : found) choice.names.push_back(name_of(f.algo));
+    choice.build = [](size_t) { return true; };
+    choice.seconds = [&](size_t i) { return measure(found[i]); };
+    const auto chosen = choose(algorithms().get(), choice);
+    if (chosen) algorithm_ = found[*chosen];
+    return chosen.has_value();
   }
 
   int64_t workspace_bytes() const override { return static_cast<int64_t>(algorithm_.workspaceSize); }
@@ -216,18 +222,6 @@ class LtGemm final : public Gemm {
     return static_cast<uint32_t>(dims_.batch > 1 ? std::gcd(kPointer, stride * size_bytes(scalar)) : kPointer);
   }
 
-  void choose_algorithm() {
-    const auto found = proposals();
-    AlgorithmChoice choice;
-    choice.key = key();
-    for (const auto& f : found) choice.names.push_back(name_of(f.algo));
-    choice.build = [](size_t) { return true; };
-    choice.seconds = [&](size_t i) { return measure(found[i]); };
-    const auto chosen = choose(algorithms().get(), choice);
-    if (!chosen) throw DeviceError("cuBLASLt has no algorithm for the matrix product " + shape(dims_));
-    algorithm_ = found[*chosen];
-  }
-
   double measure(const cublasLtMatmulHeuristicResult_t& algorithm) {
     const auto bytes = [&](Scalar scalar, int64_t rows, int64_t columns, int64_t ld, int64_t stride) {
       return ((dims_.batch - 1) * stride + (rows - 1) * ld + columns) * size_bytes(scalar);
@@ -257,18 +251,11 @@ class LtGemm final : public Gemm {
   cublasLtMatmulHeuristicResult_t algorithm_{};
 };
 
-/// A product without values.
-class NoGemm final : public Gemm {
- public:
-  int64_t workspace_bytes() const override { return 0; }
-  void run(const void*, const void*, void*, void*) override {}
-};
-
 }  // namespace
 
-std::shared_ptr<Gemm> prepare_gemm(CudaContext& ctx, const GemmDims& dims) {
-  if (dims.m * dims.n * dims.batch == 0) return std::make_shared<NoGemm>();
-  return std::make_shared<LtGemm>(ctx, dims);
+std::shared_ptr<Gemm> library_gemm(CudaContext& ctx, const GemmDims& dims) {
+  auto gemm = std::make_shared<LtGemm>(ctx, dims);
+  return gemm->choose_algorithm() ? gemm : nullptr;
 }
 
 std::string gemm_library_version() {
