@@ -41,6 +41,9 @@ struct CudaContext {
   /// Throws DeviceError, in one line that says which, if there is no driver, if it is too old, if there is no such
   /// device, if that is too old or if this program holds no kernels for it.
   explicit CudaContext(int device = 0, Float32Math math = Float32Math::ieee);
+  /// Of what others made, a GPU or not (kernels/cuda/convolution.h).
+  CudaContext(std::shared_ptr<cuda::Runtime> made, Float32Math wanted)
+      : device(0), math(wanted), runtime(std::move(made)) {}
 
   int device;
   Float32Math math;

@@ -52,7 +52,7 @@ Types Conv2d::infer(const Types& in) const {
   require_image(in[0], "x");
   require_rank(in[1], 4, "weight");
   require(in[0][3] == in[1][3], "x has {} channels, the weight wants {}", in[0][3], in[1][3]);
-  const auto d = dims_of(in[0], in[1][0], {in[1][1], in[1][2]}, stride, padding, dilation);
+  const auto d = dims(in);
   check(d);
   require(in[0].dtype == in[1].dtype, "x is {}, the weight {}", name(in[0].dtype), name(in[1].dtype));
   const Type out{in[0].dtype, {d.batch, d.out_h(), d.out_w(), d.out_channels}};
@@ -78,7 +78,7 @@ Values Conv2d::grad(Gradient& g) const {
 }
 
 Launch Conv2d::lower(Lowering& l) const {
-  const auto dims = dims_of(l.in(0), l.in(1)[0], {l.in(1)[1], l.in(1)[2]}, stride, padding, dilation);
+  const auto dims = this->dims(l.in());
   const kernels::Conv2dEpilogue epilogue{bias, residual, relu};
   const size_t bias_at = 2, residual_at = bias ? 3 : 2;
   const bool packed = l.constant(1);
@@ -106,7 +106,11 @@ Launch Conv2d::lower(Lowering& l) const {
 }
 
 double Conv2d::flops(const Types& in, const Types&) const {
-  return dims_of(in[0], in[1][0], {in[1][1], in[1][2]}, stride, padding, dilation).flops();
+  return dims(in).flops();
+}
+
+kernels::Conv2dDims Conv2d::dims(const Types& in) const {
+  return dims_of(in[0], in[1][0], {in[1][1], in[1][2]}, stride, padding, dilation);
 }
 
 void Conv2dBackwardData::fields(Fields& f) {
@@ -117,33 +121,29 @@ void Conv2dBackwardData::fields(Fields& f) {
 }
 
 namespace {
-/// The convolution whose gradient with respect to x is meant: in = d_y, weight.
-kernels::Conv2dDims dims_of(const Conv2dBackwardData& op, const Types& in) {
-  return dims_of({in[0].dtype, {in[0][0], op.input.h, op.input.w, in[1][3]}}, in[1][0], {in[1][1], in[1][2]}, op.stride,
-                 op.padding, op.dilation);
-}
-/// The convolution whose gradient with respect to the weight is meant: in = x, d_y.
-kernels::Conv2dDims dims_of(const Conv2dBackwardWeights& op, const Types& in) {
-  return dims_of(in[0], in[1][3], op.kernel, op.stride, op.padding, op.dilation);
-}
 void check_result(const kernels::Conv2dDims& d, const Type& d_y) {
   check(d);
   require_same(d_y, {d_y.dtype, {d.batch, d.out_h(), d.out_w(), d.out_channels}}, "d_y and the convolution's result");
 }
 }  // namespace
 
+kernels::Conv2dDims Conv2dBackwardData::dims(const Types& in) const {  // of d_y and weight
+  return dims_of({in[0].dtype, {in[0][0], input.h, input.w, in[1][3]}}, in[1][0], {in[1][1], in[1][2]}, stride, padding,
+                 dilation);
+}
+
 Types Conv2dBackwardData::infer(const Types& in) const {
   require_inputs(in, 2);
   require_image(in[0], "d_y");
   require_rank(in[1], 4, "weight");
-  const auto d = dims_of(*this, in);
+  const auto d = dims(in);
   check_result(d, in[0]);
   require(in[0].dtype == in[1].dtype, "d_y is {}, the weight {}", name(in[0].dtype), name(in[1].dtype));
   return {{in[0].dtype, {d.batch, d.in_h, d.in_w, d.in_channels}}};
 }
 
 Launch Conv2dBackwardData::lower(Lowering& l) const {
-  const auto dims = dims_of(*this, l.in());
+  const auto dims = this->dims(l.in());
   return l.prepare([&](auto& ctx) -> Launch {
     auto conv = kernels::prepare_conv2d_backward_data(ctx, dims);
     return {[=](const Buffers& b) { conv->run(b.raw(0), b.raw(1), b.outputs[0], b.workspace); },
@@ -152,7 +152,7 @@ Launch Conv2dBackwardData::lower(Lowering& l) const {
 }
 
 double Conv2dBackwardData::flops(const Types& in, const Types&) const {
-  return dims_of(*this, in).flops();
+  return dims(in).flops();
 }
 
 void Conv2dBackwardWeights::fields(Fields& f) {
@@ -162,18 +162,22 @@ void Conv2dBackwardWeights::fields(Fields& f) {
   f("dilation", dilation, "as the convolution's");
 }
 
+kernels::Conv2dDims Conv2dBackwardWeights::dims(const Types& in) const {  // of x and d_y
+  return dims_of(in[0], in[1][3], kernel, stride, padding, dilation);
+}
+
 Types Conv2dBackwardWeights::infer(const Types& in) const {
   require_inputs(in, 2);
   require_image(in[0], "x");
   require_image(in[1], "d_y");
   require(in[0].dtype == in[1].dtype, "x is {}, d_y {}", name(in[0].dtype), name(in[1].dtype));
-  const auto d = dims_of(*this, in);
+  const auto d = dims(in);
   check_result(d, in[1]);
   return {f32({d.out_channels, kernel.h, kernel.w, d.in_channels})};
 }
 
 Launch Conv2dBackwardWeights::lower(Lowering& l) const {
-  const auto dims = dims_of(*this, l.in());
+  const auto dims = this->dims(l.in());
   return l.prepare([&](auto& ctx) -> Launch {
     auto conv = kernels::prepare_conv2d_backward_weights(ctx, dims);
     return {[=](const Buffers& b) { conv->run(b.raw(0), b.raw(1), b.out(0), b.workspace); }, conv->workspace_bytes()};
@@ -181,7 +185,7 @@ Launch Conv2dBackwardWeights::lower(Lowering& l) const {
 }
 
 double Conv2dBackwardWeights::flops(const Types& in, const Types&) const {
-  return dims_of(*this, in).flops();
+  return dims(in).flops();
 }
 
 }  // namespace psanet::layers

@@ -4,6 +4,7 @@
 #include "engine/autodiff.h"
 #include "engine/lowering.h"
 #include "engine/op.h"
+#include "kernels/conv2d.h"
 
 namespace psanet::layers {
 
@@ -20,6 +21,8 @@ struct Conv2d {
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
   double flops(const Types& in, const Types& out) const;
+  /// What the kernel is asked for; `in`: the types of the inputs.
+  kernels::Conv2dDims dims(const Types& in) const;
 };
 
 /// d_x [N,H,W,IC] from d_y [N,OH,OW,OC] and weight.
@@ -31,6 +34,8 @@ struct Conv2dBackwardData {
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
   double flops(const Types& in, const Types& out) const;
+  /// What the kernel is asked for; `in`: the types of the inputs.
+  kernels::Conv2dDims dims(const Types& in) const;
 };
 
 /// d_weight [OC,kh,kw,IC] from x and d_y.
@@ -42,6 +47,8 @@ struct Conv2dBackwardWeights {
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
   double flops(const Types& in, const Types& out) const;
+  /// What the kernel is asked for; `in`: the types of the inputs.
+  kernels::Conv2dDims dims(const Types& in) const;
 };
 
 }  // namespace psanet::layers

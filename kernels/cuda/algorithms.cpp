@@ -49,11 +49,13 @@ void write(const std::filesystem::path& path, const std::map<std::string, std::s
   if (!file.good() || failed) std::filesystem::remove(fresh, failed);
 }
 
+/// "" if it is not set.
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 std::filesystem::path default_file() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value == nullptr ? "" : value);
-  };
   if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty()) {
     return std::filesystem::path(cache) / "psanet" / "algorithms.txt";
   }
@@ -64,14 +66,17 @@ std::filesystem::path default_file() {
 }
 
 std::string wanted_algorithms() {
-  const char* value = std::getenv("PSANET_ALGORITHMS");
-  return value == nullptr ? "" : value;
+  return variable("PSANET_ALGORITHMS");
 }
 
 std::shared_ptr<AlgorithmStore> store_of_environment() {
   const std::string wanted = wanted_algorithms();
   if (wanted == "off" || wanted == "heuristic" || wanted == "ours") return nullptr;
   return std::make_shared<AlgorithmStore>(wanted.empty() ? default_file() : std::filesystem::path(wanted));
+}
+
+std::string log_file() {
+  return variable("PSANET_ALGORITHMS_LOG");
 }
 
 std::shared_ptr<AlgorithmStore>& process_store() {
@@ -120,7 +125,24 @@ void use_ours_only(bool yes) {
   process_ours_only() = yes;
 }
 
-std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choice) {
+bool logs_algorithms() {
+  return !log_file().empty();
+}
+
+void log_algorithms(const std::string& line) {
+  const std::string file = log_file();
+  if (file.empty()) return;
+  if (file == "-") {
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  } else {
+    std::ofstream(file, std::ios::app) << line << '\n';  // opened anew: what a crash leaves is complete
+  }
+}
+
+namespace {
+
+std::optional<size_t> choose_silently(AlgorithmStore* store, const AlgorithmChoice& choice) {
   if (store != nullptr) {
     if (const auto stored = store->find(choice.key)) {
       for (size_t i = 0; i < choice.names.size(); ++i) {
@@ -162,6 +184,22 @@ std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choic
   }
   if (best_time < kNever) store->put(choice.key, choice.names[best]);
   return best;
+}
+
+}  // namespace
+
+std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choice) {
+  log_algorithms(choice.key);
+  for (const std::string& name : choice.names) log_algorithms("  proposed: " + name);
+  AlgorithmChoice logged = choice;
+  logged.seconds = [&](size_t i) {
+    const double seconds = choice.seconds(i);
+    log_algorithms(fmt::format("  {:.1f} us: {}", 1e6 * seconds, choice.names[i]));
+    return seconds;
+  };
+  const auto chosen = choose_silently(store, logged);
+  log_algorithms(chosen ? "  chosen: " + choice.names[*chosen] : "  chosen: none");
+  return chosen;
 }
 
 double best_seconds(CudaContext& ctx, const std::function<void()>& run) {

@@ -4,6 +4,9 @@
 // The environment variable PSANET_ALGORITHMS names the file; "off" or "heuristic" takes the library's own first guess
 // and measures nothing; "ours" asks no library: every convolution and matrix product is done by our own kernels, which
 // checks the libraries. Without it the file is $XDG_CACHE_HOME/psanet/algorithms.txt or ~/.cache/psanet/algorithms.txt.
+//
+// PSANET_ALGORITHMS_LOG names a file, or is "-" for standard output: every choice is written there, with all that it
+// was made from and why the rest was declined.
 #pragma once
 
 #include <chrono>
@@ -45,6 +48,11 @@ void use_algorithms(std::shared_ptr<AlgorithmStore> store);
 bool ours_only();
 /// Replaces what the environment says (tests do).
 void use_ours_only(bool yes);
+
+/// Is PSANET_ALGORITHMS_LOG set?
+bool logs_algorithms();
+/// Adds a line to it, if it is.
+void log_algorithms(const std::string& line);
 
 /// The algorithms that a choice is made from.
 struct AlgorithmChoice {

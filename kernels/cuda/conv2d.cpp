@@ -56,10 +56,13 @@ void* offset(void* memory, int64_t bytes) {
   return static_cast<char*>(memory) + bytes;
 }
 
-/// A 1x1 convolution that leaves out no pixel is a product of [pixels, channels] with the weights.
+}  // namespace
+
 bool is_product(const Conv2dDims& d) {
   return d.kernel_h == 1 && d.kernel_w == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_h == 0 && d.pad_w == 0;
 }
+
+namespace {
 
 GemmDims product(const ConvolutionProblem& p) {
   const int64_t pixels = pixels_in(p.dims), in = p.dims.in_channels, out = p.dims.out_channels;
@@ -215,9 +218,9 @@ struct Library {
   CudaContext& ctx;
   std::string refusal;  // the last
 
-  ConvolutionPlans plans(const ConvolutionProblem& problem, size_t most) {
+  ConvolutionPlans plans(const ConvolutionProblem& problem, size_t enough) {
     try {
-      return library_plans(ctx, problem, most);
+      return library_plans(ctx, problem, enough);
     } catch (const DeviceError& e) {
       refusal = e.what();
       return {};
@@ -233,8 +236,14 @@ struct Library {
   }
 };
 
-/// So that there is room for measuring plans without one, too.
+/// So that there is room for measuring plans without an epilogue, too.
 constexpr size_t kFusedPlans = 4;
+
+ConvolutionPlans first_plans(Library& library, const ConvolutionProblem& problem) {
+  ConvolutionPlans plans = library.plans(problem, kFusedPlans);
+  if (plans.size() > kFusedPlans) plans.resize(kFusedPlans);
+  return plans;
+}
 
 /// With the epilogue in them.
 ConvolutionPlans fused_plans(Library& library, const ConvolutionProblem& problem) {
@@ -244,11 +253,11 @@ ConvolutionPlans fused_plans(Library& library, const ConvolutionProblem& problem
   if (problem.out == Scalar::bf16 && problem.epilogue.bias) {
     ConvolutionProblem rounded = problem;
     rounded.bias = Scalar::bf16;
-    for (auto& plan : library.plans(rounded, kFusedPlans)) {
+    for (auto& plan : first_plans(library, rounded)) {
       plans.push_back(std::make_shared<RoundedBiasPlan>(library.ctx, problem, std::move(plan)));
     }
   }
-  return plans.empty() ? library.plans(problem, kFusedPlans) : plans;
+  return plans.empty() ? first_plans(library, problem) : plans;
 }
 
 /// A gradient of the weights that is rounded to bf16 once: cuDNN 9 has no plan at all that reads bf16 and stores float.
@@ -320,10 +329,24 @@ std::string shape(const ConvolutionProblem& p) {
       d.stride_w, d.pad_h, d.pad_w, d.dilation_h, d.dilation_w, word(d.scalar), word(p.out));
 }
 
-std::string key(const CudaContext& ctx, const ConvolutionProblem& p) {
+}  // namespace
+
+ConvolutionPlans convolution_plans(CudaContext& ctx, const ConvolutionProblem& problem, bool by_way_of_float) {
+  Library library{ctx, {}};
+  return by_way_of_float ? float_plans(library, problem) : direct_plans(library, problem);
+}
+
+std::string describe(const ConvolutionProblem& p) {
   const Conv2dEpilogue& e = p.epilogue;
-  return fmt::format("{}{}{}{}{} | {}", shape(p), e.bias ? " bias" : "", e.residual ? " residual" : "",
-                     e.relu ? " relu" : "", p.math == Float32Math::tf32 ? " tf32" : "", machine_key(ctx));
+  return fmt::format("{}{}{}{}{}{}", shape(p), e.bias ? " bias" : "",
+                     e.bias && p.bias == Scalar::bf16 ? " in bf16" : "", e.residual ? " residual" : "",
+                     e.relu ? " relu" : "", p.math == Float32Math::tf32 ? " tf32" : "");
+}
+
+namespace {
+
+std::string key(const CudaContext& ctx, const ConvolutionProblem& p) {
+  return fmt::format("{} | {}", describe(p), machine_key(ctx));
 }
 
 /// Operands of the real size, allocated when the first plan is measured.

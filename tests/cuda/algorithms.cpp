@@ -111,6 +111,22 @@ TEST_CASE("algorithms: not more than so many are measured") {
   CHECK(choose(&store, fake.choice()) == std::optional<size_t>(kernels::cuda::kMeasured - 1));
 }
 
+TEST_CASE("algorithms: what a choice was made from is logged where that is asked for") {
+  const TemporaryFolder folder;
+  const auto log = folder / "log.txt";
+  Fake fake{{"a", "b", "c"}, {3e-6, 1e-6, -1}, {}};
+  AlgorithmStore store;
+  setenv("PSANET_ALGORITHMS_LOG", log.c_str(), 1);
+  CHECK(choose(&store, fake.choice()) == std::optional<size_t>(1));
+  Fake none{{"a"}, {1}, {false}};
+  CHECK_FALSE(choose(&store, none.choice("another")));
+  unsetenv("PSANET_ALGORITHMS_LOG");
+  choose(&store, fake.choice());
+  CHECK(text_of(log) ==
+        "a shape\n  proposed: a\n  proposed: b\n  proposed: c\n  3.0 us: a\n  1.0 us: b\n  chosen: b\n"
+        "another\n  proposed: a\n  chosen: none\n");
+}
+
 TEST_CASE("algorithms: the file is written and read and shared with other processes") {
   const TemporaryFolder folder;
   const auto file = folder / "deeper" / "algorithms.txt";

@@ -8,9 +8,14 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 
+#include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/runtime.h"
+
+// cuDNN makes plans for a description of a GPU since 9.8.
+#define PSANET_CUDNN_DESCRIBES_GPUS (CUDNN_VERSION >= 90800)
 
 namespace psanet::kernels::cuda {
 
@@ -32,18 +37,13 @@ struct NotSupported : DeviceError {
   using DeviceError::DeviceError;
 };
 
-/// One handle for each context, made at first use.
-cudnnHandle_t library(CudaContext& ctx) {
-  std::shared_ptr<void>& owner = ctx.runtime->convolution_library;
-  use_device(ctx);
-  if (owner == nullptr) {
-    cudnnHandle_t handle = nullptr;
-    check(cudnnCreate(&handle), "starting the library");
-    owner = std::shared_ptr<void>(handle, [](void* h) { cudnnDestroy(static_cast<cudnnHandle_t>(h)); });
-    check(cudnnSetStream(handle, ctx.runtime->stream), "setting its stream");
-  }
-  return static_cast<cudnnHandle_t>(owner.get());
-}
+#if PSANET_CUDNN_DESCRIBES_GPUS
+constexpr auto kHeuristics_description = CUDNN_ATTR_ENGINEHEUR_DEVICEPROP;
+constexpr auto kPlan_description = CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP;
+#else  // never used: there are no descriptions
+constexpr auto kHeuristics_description = cudnnBackendAttributeName_t{};
+constexpr auto kPlan_description = cudnnBackendAttributeName_t{};
+#endif
 
 /// What the type of an attribute's value is called; pointers and descriptors, which are one type in C, are not here.
 template <class T>
@@ -122,6 +122,42 @@ class Descriptor {
   cudnnBackendDescriptor_t descriptor_ = nullptr;
 };
 
+/// What plans are made for: a GPU, through a handle on it, or a GPU that is only described.
+struct Library {
+  cudnnHandle_t handle = nullptr;
+  std::optional<Descriptor> description;
+
+  Library() = default;
+  ~Library() {
+    if (handle != nullptr) cudnnDestroy(handle);
+  }
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
+
+  /// Says so to what is made for it, whose attribute has one name for a handle and one for a description.
+  void set_in(Descriptor& made, cudnnBackendAttributeName_t for_handle,
+              cudnnBackendAttributeName_t for_description) const {
+    if (description) {
+      made.set_descriptor(for_description, description->raw());
+    } else {
+      made.set(for_handle, handle);
+    }
+  }
+};
+
+/// One for each context, made at first use.
+const Library& library(CudaContext& ctx) {
+  std::shared_ptr<void>& owner = ctx.runtime->convolution_library;
+  if (owner == nullptr) {
+    use_device(ctx);
+    auto made = std::make_shared<Library>();
+    check(cudnnCreate(&made->handle), "starting the library");
+    check(cudnnSetStream(made->handle, ctx.runtime->stream), "setting its stream");
+    owner = std::move(made);
+  }
+  return *static_cast<const Library*>(owner.get());
+}
+
 cudnnDataType_t data_type(Scalar scalar) {
   return scalar == Scalar::f32 ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
 }
@@ -149,7 +185,7 @@ Descriptor tensor(int64_t id, const Extents& e, cudnnDataType_t type, bool inter
 /// Operations and their tensors. Configurations and plans are made of it, so it lives as long as they do.
 class Graph {
  public:
-  Graph(cudnnHandle_t handle, const ConvolutionProblem& problem)
+  Graph(const Library& library, const ConvolutionProblem& problem)
       : problem_(problem), graph_(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) {
     const Conv2dDims& d = problem.dims;
     const Extents x{d.batch, d.in_channels, d.in_h, d.in_w}, y{d.batch, d.out_channels, d.out_h(), d.out_w()},
@@ -207,7 +243,7 @@ class Graph {
         break;
       }
     }
-    graph_.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
+    if (library.handle != nullptr) graph_.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, library.handle);
     graph_.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<int64_t>(operations_.size()),
                operations_.data());
     graph_.finalize("describing a convolution");
@@ -295,7 +331,8 @@ class Plan final : public ConvolutionPlan {
     operands.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers.data());
     operands.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
     operands.finalize("setting a convolution's operands");
-    check(cudnnBackendExecute(library(ctx_), plan_->raw(), operands.raw()), "launching a convolution");
+    use_device(ctx_);
+    check(cudnnBackendExecute(library(ctx_).handle, plan_->raw(), operands.raw()), "launching a convolution");
   }
 
  private:
@@ -303,12 +340,18 @@ class Plan final : public ConvolutionPlan {
 
   bool try_to_build() {
     Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, library(ctx_));
+    library(ctx_).set_in(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, kPlan_description);
     plan.set_descriptor(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration_.raw());
     // Heuristics may propose what turns out not to be supported, or not to compile; others will do.
-    if (plan.try_finalize() != CUDNN_STATUS_SUCCESS) return false;
+    if (const cudnnStatus_t status = plan.try_finalize(); status != CUDNN_STATUS_SUCCESS) {
+      log_algorithms(fmt::format("  cannot be built: {}, {}", name_, words(status)));
+      return false;
+    }
     workspace_bytes_ = plan.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-    if (workspace_bytes_ > kMost_convolution_workspace_bytes) return false;
+    if (workspace_bytes_ > kMost_convolution_workspace_bytes) {
+      log_algorithms(fmt::format("  wants a workspace of {} MiB: {}", workspace_bytes_ >> 20, name_));
+      return false;
+    }
     plan_ = std::make_unique<Descriptor>(std::move(plan));
     return true;
   }
@@ -353,8 +396,8 @@ std::string name_of(const Descriptor& configuration, const Descriptor& engine) {
   return name;
 }
 
-/// Does the engine compute what is asked for: in a fixed order, and float32 in float32?
-bool is_acceptable(const ConvolutionProblem& problem, const Descriptor& engine) {
+/// Why the engine does not compute what is asked for, in a fixed order, and float32 in float32; null if it does.
+const char* objection(const ConvolutionProblem& problem, const Descriptor& engine) {
   std::array<cudnnBackendNumericalNote_t, 64> notes{};  // more than any version has
   int64_t count = 0;
   check(cudnnBackendGetAttribute(engine.raw(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
@@ -362,20 +405,24 @@ bool is_acceptable(const ConvolutionProblem& problem, const Descriptor& engine) 
         "reading an engine's numerical notes");
   const auto end = notes.begin() + std::min(count, static_cast<int64_t>(notes.size()));
   const auto has = [&](cudnnBackendNumericalNote_t note) { return std::find(notes.begin(), end, note) != end; };
-  if (has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) || has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return false;
-  if (problem.dims.scalar != Scalar::f32) return true;
-  if (has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)) return false;  // to half precision: less than tf32 has
-  if (problem.math != Float32Math::ieee) return true;
-  return !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) && !has(CUDNN_NUMERICAL_NOTE_FFT) &&
-         !has(CUDNN_NUMERICAL_NOTE_WINOGRAD);
+  if (has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return "no fixed order";
+  if (has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return "sums of reduced precision";
+  if (problem.dims.scalar != Scalar::f32) return nullptr;
+  if (has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)) return "half precision";  // less than tf32 has
+  if (problem.math != Float32Math::ieee) return nullptr;
+  if (has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return "tensor cores";
+  if (has(CUDNN_NUMERICAL_NOTE_FFT)) return "FFT";
+  if (has(CUDNN_NUMERICAL_NOTE_WINOGRAD)) return "Winograd";
+  return nullptr;
 }
 
 /// Engine configurations in the order in which cuDNN thinks them fast; none if it has nothing to say.
-std::vector<Descriptor> configurations(const Graph& graph, cudnnBackendHeurMode_t mode) {
+std::vector<Descriptor> configurations(const Library& library, const Graph& graph, cudnnBackendHeurMode_t mode) {
   std::vector<Descriptor> found;
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   heuristics.set_descriptor(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.raw());
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  if (library.description) heuristics.set_descriptor(kHeuristics_description, library.description->raw());
   if (heuristics.try_finalize() != CUDNN_STATUS_SUCCESS) return found;
   int64_t count = 0;
   const auto results = [&](std::vector<cudnnBackendDescriptor_t> into) {
@@ -396,11 +443,11 @@ std::vector<Descriptor> configurations(const Graph& graph, cudnnBackendHeurMode_
 
 /// Null if cuDNN knows no such graph.
 std::shared_ptr<Graph> describe(CudaContext& ctx, const ConvolutionProblem& problem) {
-  const cudnnHandle_t handle = library(ctx);
+  const Library& made_for = library(ctx);
   const Conv2dEpilogue& e = problem.epilogue;
   const bool out_of_the_ordinary = e.bias || e.residual || e.relu || problem.out != problem.dims.scalar;
   try {
-    return std::make_shared<Graph>(handle, problem);
+    return std::make_shared<Graph>(made_for, problem);
   } catch (const NotSupported&) {
     return nullptr;
   } catch (const DeviceError&) {
@@ -412,22 +459,73 @@ std::shared_ptr<Graph> describe(CudaContext& ctx, const ConvolutionProblem& prob
 
 }  // namespace
 
-ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& problem, size_t most) {
+ConvolutionPlans library_plans(CudaContext& ctx, const ConvolutionProblem& problem, size_t enough) {
   ConvolutionPlans plans;
   const std::shared_ptr<const Graph> graph = describe(ctx, problem);
   if (graph == nullptr) return plans;
+  log_algorithms("cuDNN is asked for: " + describe(problem));
   std::set<std::string> seen;
   for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
-    if (plans.size() >= most) break;
-    for (Descriptor& configuration : configurations(*graph, mode)) {
+    if (plans.size() >= enough) break;
+    for (Descriptor& configuration : configurations(library(ctx), *graph, mode)) {
       const Descriptor engine = engine_of(configuration);
-      if (!is_acceptable(problem, engine)) continue;
+      if (const char* why = objection(problem, engine)) {
+        if (logs_algorithms()) log_algorithms(fmt::format("  declined: {}, {}", name_of(configuration, engine), why));
+        continue;
+      }
       std::string name = name_of(configuration, engine);
-      if (plans.size() >= most || !seen.insert(name).second) continue;
+      if (!seen.insert(name).second) continue;
       plans.push_back(std::make_shared<Plan>(ctx, graph, std::move(name), std::move(configuration)));
     }
   }
   return plans;
+}
+
+std::optional<CudaContext> described_gpu([[maybe_unused]] const std::string& json, [[maybe_unused]] Float32Math math) {
+#if PSANET_CUDNN_DESCRIBES_GPUS
+  auto made_for = std::make_shared<Library>();
+  try {
+    made_for->description.emplace(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  } catch (const DeviceError&) {  // an older library than we were compiled with, or parts of it are missing
+    return std::nullopt;
+  }
+  Descriptor& description = *made_for->description;
+  description.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, static_cast<int64_t>(json.size()),
+                  json.data());
+  check(description.try_finalize(), "reading the description of a GPU");
+  auto runtime = std::make_shared<Runtime>();
+  runtime->name = "a described GPU";
+  runtime->convolution_library = std::move(made_for);
+  return CudaContext(std::move(runtime), math);
+#else
+  return std::nullopt;
+#endif
+}
+
+std::string description_of([[maybe_unused]] CudaContext& ctx) {
+#if PSANET_CUDNN_DESCRIBES_GPUS
+  const Library& of = library(ctx);
+  std::optional<Descriptor> read;
+  if (!of.description) {
+    read.emplace(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    read->set(CUDNN_ATTR_DEVICEPROP_HANDLE, of.handle);
+    check(read->try_finalize(), "describing a GPU");
+  }
+  const cudnnBackendDescriptor_t description = (read ? *read : *of.description).raw();
+  const auto get = [&](std::string& into, int64_t& count) {
+    check(cudnnBackendGetAttribute(description, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                                   static_cast<int64_t>(into.size()), &count, into.empty() ? nullptr : into.data()),
+          "reading the description of a GPU");
+  };
+  std::string json;
+  int64_t count = 0;
+  get(json, count);
+  json.resize(static_cast<size_t>(count));
+  get(json, count);
+  return json;
+#else
+  throw DeviceError("cuDNN: compiled with a version before 9.8, which knows no descriptions of GPUs");
+#endif
 }
 
 std::string convolution_library_version() {

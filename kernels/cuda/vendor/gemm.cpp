@@ -125,12 +125,16 @@ std::string name_of(const cublasLtMatmulAlgo_t& algorithm) {
   return name;
 }
 
-bool adds_in_fixed_order(const cublasLtMatmulAlgo_t& algorithm) {
+/// Why a proposal cannot be used; null if it can.
+const char* objection(const cublasLtMatmulHeuristicResult_t& proposal) {
+  if (proposal.state != CUBLAS_STATUS_SUCCESS) return "not supported";
+  if (proposal.workspaceSize > static_cast<size_t>(kMost_workspace_bytes)) return "its workspace is too large";
   uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
   size_t written = 0;
-  const auto status = cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme,
-                                                           sizeof scheme, &written);
-  return status == CUBLAS_STATUS_SUCCESS && (scheme & ~kFixedOrder) == 0;
+  const auto status = cublasLtMatmulAlgoConfigGetAttribute(&proposal.algo, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME,
+                                                           &scheme, sizeof scheme, &written);
+  if (status != CUBLAS_STATUS_SUCCESS) return "its order of summation cannot be read";
+  return (scheme & ~kFixedOrder) == 0 ? nullptr : "no fixed order";
 }
 
 cublasComputeType_t compute_type(const CudaContext& ctx, const GemmDims& d) {
@@ -206,8 +210,9 @@ class LtGemm final : public Gemm {
     if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "looking for an algorithm for a matrix product");
     found.resize(static_cast<size_t>(count));
     std::erase_if(found, [](const auto& f) {
-      return f.state != CUBLAS_STATUS_SUCCESS || f.workspaceSize > static_cast<size_t>(kMost_workspace_bytes) ||
-             !adds_in_fixed_order(f.algo);
+      const char* why = objection(f);
+      if (why != nullptr) log_algorithms(fmt::format("  declined: {}, {}", name_of(f.algo), why));
+      return why != nullptr;
     });
     return found;
   }
