@@ -15,16 +15,19 @@
 
 #include <cuda_runtime.h>
 
-#include <cassert>
-
 /// PSANET_SHARED(float, tile, [16][17]): a shared array, aligned to the widest access.
 #define PSANET_SHARED(T, name, dims) __shared__ __align__(16) T name dims
 /// PSANET_DYNAMIC_SHARED(float, tile): the launch's dynamic shared memory.
 #define PSANET_DYNAMIC_SHARED(T, name)                             \
   extern __shared__ __align__(128) unsigned char psanet_shared_[]; \
   T* name = reinterpret_cast<T*>(psanet_shared_)
-/// A GPU stops the program at a wide access that is not aligned; where that was, a debug build tells.
-#define PSANET_REQUIRE_ALIGNED(p, bytes) assert(reinterpret_cast<size_t>(p) % (bytes) == 0)
+/// A GPU stops the program at a wide access that is not aligned; a debug build stops in front of it.
+#ifdef NDEBUG
+#define PSANET_REQUIRE_ALIGNED(p, bytes) static_cast<void>(0)
+#else
+#define PSANET_REQUIRE_ALIGNED(p, bytes) \
+  (reinterpret_cast<size_t>(p) % (bytes) == 0 ? static_cast<void>(0) : __trap())
+#endif
 #define PSANET_UNROLL _Pragma("unroll")
 
 #endif

@@ -34,7 +34,8 @@ def call_1():
     return [*opening(),
             Stage("PyTorch compiles ahead", timing.compile_ahead, 3),
             Stage("the libraries' proposals", correctness.proposals, 15, 30),
-            *correctness.case_stages(), one_step(), *comparison(), fifty_steps()]
+            *correctness.case_stages(), one_step(), *comparison(), fifty_steps(),
+            Stage("what is proposed for PSANet-50", correctness.proposals_for_psanet, 5, 90)]
 
 
 def call_2():

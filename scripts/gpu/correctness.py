@@ -38,6 +38,16 @@ def proposals(doing):
     doing.run.log("libraries/chosen algorithms", chosen.read_text(errors="replace") if chosen.is_file() else "none\n")
 
 
+def proposals_for_psanet(doing):
+    """Into the logs: what both libraries propose for every op of PSANet-50, and whether the plans that cuDNN was asked for
+    without a GPU (by a description of it) are those that it has for this one."""
+    program = doing.places.bin / "test_cudnn_plans"
+    if not program.is_file():
+        doing.leave_out("test_cudnn_plans is not there")
+    doing.command("plans for the GPU and for its description", [program, "on a GPU*"], limit=doing.left())
+    doing.command("proposals for PSANet-50", [program, "[dump]"], limit=doing.left())
+
+
 def only(doing, stage):
     """In call 3: the cases that did not pass before."""
     return None if doing.run.after is None else doing.run.after.get(stage)

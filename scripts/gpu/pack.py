@@ -27,7 +27,8 @@ TARGET_HAS = re.compile(r"""(
 # servers, which nobody does there; with what it needs it would be a third of the kit, and it alone wants glibc 2.36.
 STOOD_IN_FOR = ["libarchive.so.13"]
 
-RUN_TIME = [("models", "*.json"), ("apps/recipes", "*.json"), ("data", "*.json"), ("tests/layers/cases", "*.json")]
+RUN_TIME = [("models", "*.json"), ("apps/recipes", "*.json"), ("data", "*.json"), ("tests/layers/cases", "*.json"),
+            ("tests/cudnn_plans", "*.json")]
 
 
 class KitError(Exception):

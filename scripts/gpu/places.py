@@ -9,7 +9,7 @@ import sys
 
 PROGRAMS = ["psanet-train", "psanet-eval", "psanet-predict", "psanet-visualize", "psanet-report", "psanet-info",
             "psanet-run", "psanet-data", "psanet-scenes", "psanet-bench"]
-TESTS = ["test_cuda", "test_device", "test_nccl_device", "test_models", "test_layers"]
+TESTS = ["test_cuda", "test_device", "test_nccl_device", "test_models", "test_layers", "test_cudnn_plans"]
 INJECTION = "libpsanet_kernel_times.so"  # times every kernel, also inside recordings (CUPTI)
 
 

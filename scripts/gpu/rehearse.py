@@ -45,19 +45,15 @@ class Rehearsal:
     def pack(self, binaries, short):
         """Into <folder>/there/.gpu, as scripts/gpu-kit does."""
         kit = self.folder / "packed" / "kit"
-        pack.make_tree(self.root, binaries, kit, binaries.parent.parent, may_be_missing=["test_nccl_device"],
-                       say=lambda text: None)
+        pack.make_tree(self.root, binaries, kit, binaries.parent.parent,
+                       may_be_missing=["test_nccl_device", "test_cudnn_plans"], say=lambda text: None)
         (kit / "reference").mkdir(exist_ok=True)
         (kit / "reference" / "bench_torch.py").write_text(stand_ins.BENCH_TORCH)
         (kit / "reference" / "psanet_torch.py").write_text("")
         (kit / "gpu" / "torch_step.py").write_text(stand_ins.TORCH_STEP)
-        (kit / "bin" / "psanet-bench").rename(kit / "bin" / "psanet-bench.emulated")
-        for name, text in (("psanet-bench", stand_ins.BENCH), ("kernel_times_stand_in.py", stand_ins.KERNEL_TIMES)):
-            (kit / "bin" / name).write_text(text)
-            (kit / "bin" / name).chmod(0o755)
-        (kit / "lib" / INJECTION).write_text("")
+        (kit / "lib" / INJECTION).write_text("")  # the emulation times its kernels itself
         manifest = json.loads((kit / "manifest.json").read_text())
-        for name in ("bin/psanet-bench", f"lib/{INJECTION}", "reference/bench_torch.py", "reference/psanet_torch.py",
+        for name in (f"lib/{INJECTION}", "reference/bench_torch.py", "reference/psanet_torch.py",
                      "gpu/torch_step.py"):
             manifest["files"].pop(name, None)
         (kit / "manifest.json").write_text(json.dumps(manifest))
@@ -323,7 +319,9 @@ def main(root, binaries, short):
         check_parts(r)
         r.pack(binaries, short)
         print(f"packed: {time.monotonic() - began:.0f} s", flush=True)
-        left_out = {} if r.has_golden else {"golden networks and layers": "left out"}
+        left_out = {"what is proposed for PSANet-50": "left out"}  # the real cuDNN is asked, and it wants a GPU
+        if not r.has_golden:
+            left_out["golden networks and layers"] = "left out"
         graph = {"PyTorch's training step": "failed"}  # the stand-in has a variant that fails
         found, page, out = r.call(1, {**left_out, **graph})
         r.expect("| 2.000 (1.000) |" in page and found["comparison"][0].get("ratio"), "call 1: no comparison on the page")
@@ -337,7 +335,8 @@ def main(root, binaries, short):
             if not r.has_camvid:
                 more["CamVid, trained and scored"] = "left out"
             found, page, _ = r.call(2, more)
-            r.expect("| `a_kernel<1>` |" in page, "call 2: no table of kernels")
+            # The emulation knows that a kernel is one of ours, not its name.
+            r.expect("| `cuda_emulator::launch` |" in page, "call 2: no table of kernels")
             if r.has_camvid:
                 r.expect("mIoU" in page, "call 2: CamVid has no scores")
             found, page, _ = r.call(3, graph)

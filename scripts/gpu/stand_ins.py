@@ -70,27 +70,6 @@ with open(o.output, "w") as f:
 sys.exit(0 if told else 1)
 '''
 
-# psanet-bench, and what libpsanet_kernel_times.so would write of it: two launches of a graph.
-BENCH = '''#!/bin/sh
-here=$(dirname "$0")
-"$here/psanet-bench.emulated" "$@" || exit
-[ -n "$PSANET_KERNEL_TIMES" ] || exit 0
-exec python3 "$here/kernel_times_stand_in.py" "$PSANET_KERNEL_TIMES" "$@"
-'''
-KERNEL_TIMES = '''import json
-import sys
-
-launches = next(a for a in sys.argv if a.startswith("--launches=")).split("=", 1)[1]
-with open(launches) as f:
-    pieces = sum(n["launches"] for n in json.loads(f.readline())["nodes"])
-with open(sys.argv[1], "w") as f:
-    for run in (0, 1):
-        for i in range(pieces):
-            begin = 1000000 * run + 100 * i
-            f.write("\\t".join(map(str, ("kernel", begin, begin + 90, 7, run + 1, 1, i, 0,
-                                        "void psanet::kernels::cuda::a_kernel<1>(int)"))) + "\\n")
-'''
-
 CRASH = "#!/bin/sh\nkill -s SEGV $$\n"
 WRONG = "#!/bin/sh\necho no reason at all\nexit 3\n"
 NONSENSE = '''#!/bin/sh
