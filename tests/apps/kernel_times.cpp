@@ -43,12 +43,6 @@ struct Files {
   }
 };
 
-bool python_is_there() {
-  if (run_program("/usr/bin/env", {"python3", "-c", "pass"}).exit_code == 0) return true;
-  WARN("SKIPPED: no python3");
-  return false;
-}
-
 TEST_CASE("kernel times: kernels are joined with nodes by their order, and medians are taken over launches") {
   if (!python_is_there()) return;
   const Files files;

@@ -65,6 +65,12 @@ ProgramResult run_program(const std::string& program, const std::vector<std::str
   return Running(program, arguments).wait();
 }
 
+bool python_is_there() {
+  if (run_program("/usr/bin/env", {"python3", "-c", "pass"}).exit_code == 0) return true;
+  WARN("SKIPPED: no python3");
+  return false;
+}
+
 ProgramResult run_well(const std::string& program, const std::vector<std::string>& arguments) {
   ProgramResult result = run_program(program, arguments);
   INFO(program << " said: " << result.err);

@@ -41,6 +41,9 @@ class Running {
 /// Starts bin/<program>, or the program of an absolute path, with these arguments and waits for it.
 ProgramResult run_program(const std::string& program, const std::vector<std::string>& arguments);
 
+/// For scripts that are programs too. False, after a loud warning, where there is no python3.
+bool python_is_there();
+
 /// Fails the test, showing what the program said, unless it ends with 0.
 ProgramResult run_well(const std::string& program, const std::vector<std::string>& arguments);
 

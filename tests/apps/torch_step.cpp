@@ -13,12 +13,6 @@ const std::string kProgram = std::string(PSANET_BIN_DIR) + "/psanet-run";
 const std::filesystem::path kReference =
     std::filesystem::path(PSANET_SOURCE_DIR).parent_path() / "shared" / "reference";
 
-bool python_is_there() {
-  if (run_program("/usr/bin/env", {"python3", "-c", "pass"}).exit_code == 0) return true;
-  WARN("SKIPPED: no python3");
-  return false;
-}
-
 TEST_CASE("torch_step: wrong input is one line and exit code 2") {
   if (!python_is_there()) return;
   const TemporaryFolder folder;
