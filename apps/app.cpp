@@ -112,8 +112,10 @@ void App::require(const std::string& name) {
 }
 
 Device DeviceChoice::open() const {
-  if (const std::string why = Device::why_gpu_is_not_used(); device == "auto" && !why.empty()) {
-    fmt::print(stderr, "warning: no GPU is used, the processor does the work: {}\n", why);
+  if (device == "auto") {  // who wants the processor does not wait for CUDA to start
+    if (const std::string why = Device::why_gpu_is_not_used(); !why.empty()) {
+      fmt::print(stderr, "warning: no GPU is used, the processor does the work: {}\n", why);
+    }
   }
   return Device::named(device, precision.empty() ? Precision::fp32 : precision_named(precision),
                        static_cast<int>(threads));

@@ -217,9 +217,11 @@ class Run {
     }
     if (recipe_.train_scores) training_scores_.emplace(step_, dataset_.class_count(), recipe_.accumulate);
     Progress progress("train", iterations_);
-    double smooth = 0, waited_seconds = 0, warm_up_seconds = 0;
-    // Images a second are counted from here on: before it libraries are loaded and algorithms measured.
+    double smooth = 0, waited_seconds = 0;
+    // Images a second are counted from behind the first steps: in these libraries are loaded and algorithms measured.
     constexpr int64_t kWarmUp = 10;
+    int64_t counted_from = 0;
+    double counted_from_seconds = 0;
     const auto look_at = [&](int64_t i) {
       const float value = *static_cast<const float*>(loss[i % 2]->wait());
       const float main_value = *static_cast<const float*>(main[i % 2]->wait());
@@ -233,10 +235,13 @@ class Run {
       }
       if (training_scores_) training_scores_->take(i);
       smooth = smooth == 0 ? value : 0.95 * smooth + 0.05 * value;
-      if (i - start_ + 1 == kWarmUp) warm_up_seconds = progress.seconds();
-      const int64_t counted = i - start_ + 1 - (i - start_ + 1 > kWarmUp ? kWarmUp : 0);
-      const double seconds = progress.seconds() - (i - start_ + 1 > kWarmUp ? warm_up_seconds : 0);
-      const double per_second = static_cast<double>(counted * recipe_.batch * recipe_.accumulate) / seconds;
+      const int64_t steps = i - start_ + 1;
+      const double per_second = static_cast<double>((steps - counted_from) * recipe_.batch * recipe_.accumulate) /
+                                (progress.seconds() - counted_from_seconds);
+      if (steps == kWarmUp) {
+        counted_from = steps;
+        counted_from_seconds = progress.seconds();
+      }
       progress.update(i + 1, fmt::format("loss {:.4f}  lr {:.5f}  {:.1f} images/s  data wait {:.0f} %", smooth,
                                          rate_of(i), per_second, 100 * waited_seconds / progress.seconds()));
       log_step(i, {{"loss", value},
