@@ -8,7 +8,7 @@
 #include "data/dataset.h"
 #include "data/metrics.h"
 #include "data/samples.h"
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 #include "models/prediction.h"
 
 namespace psanet::apps {

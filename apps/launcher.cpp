@@ -19,9 +19,9 @@
 
 #include "apps/app.h"
 #include "apps/step_board.h"
+#include "engine/distributed/gloo_communicator.h"
+#include "engine/distributed/tcp_store.h"
 #include "engine/error.h"
-#include "engine/gloo_communicator.h"
-#include "engine/tcp_store.h"
 
 extern char** environ;
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "apps/rank_environment.h"
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 
 namespace psanet::apps {
 

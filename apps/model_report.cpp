@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/program.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "models/model_file.h"
 #include "models/training_step.h"
 

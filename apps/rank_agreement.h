@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 #include "engine/parameters.h"
 
 namespace psanet::apps {

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "apps/app.h"
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 
 namespace psanet::apps {
 

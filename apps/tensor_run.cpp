@@ -8,7 +8,7 @@
 #include "data/error.h"
 #include "engine/error.h"
 #include "engine/program.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "models/model_file.h"
 #include "models/training_step.h"
 #include "models/weights_file.h"

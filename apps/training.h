@@ -10,7 +10,7 @@
 #include "apps/recipe.h"
 #include "apps/run_checkpoints.h"
 #include "data/metrics.h"
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 
 namespace psanet::apps {
 

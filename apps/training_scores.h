@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/metrics.h"
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 #include "engine/program.h"
 
 namespace psanet::apps {

@@ -5,7 +5,7 @@
 
 #include "bench/benchmarks.h"
 #include "bench/op_bench.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "models/model_file.h"
 #include "models/training_step.h"
 

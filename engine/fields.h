@@ -41,6 +41,7 @@ class Fields {
   /// null in JSON is the empty optional.
   virtual void operator()(const char* name, std::optional<int64_t>& value, const char* doc) = 0;
   virtual void operator()(const char* name, std::optional<double>& value, const char* doc) = 0;
+  virtual void operator()(const char* name, std::vector<int64_t>& value, const char* doc) = 0;
   virtual void operator()(const char* name, std::vector<double>& value, const char* doc) = 0;
   virtual void operator()(const char* name, std::vector<std::string>& value, const char* doc) = 0;
   virtual void choice(const char* name, int& value, std::span<const char* const> names, const char* doc) = 0;

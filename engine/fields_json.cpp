@@ -67,6 +67,13 @@ class Reader final : public Fields {
       if (!j->is_null()) value = number(name, *j, "a number or null");
     }
   }
+  void operator()(const char* name, std::vector<int64_t>& value, const char*) override {
+    if (const json* j = find(name)) {
+      if (!j->is_array()) wrong(name, *j, "a list of integers");
+      value.clear();
+      for (size_t i = 0; i < j->size(); ++i) value.push_back(integer(item_name(name, i), (*j)[i]));
+    }
+  }
   void operator()(const char* name, std::vector<double>& value, const char*) override {
     if (const json* j = find(name)) {
       if (!j->is_array()) wrong(name, *j, "a list of numbers");
@@ -178,6 +185,7 @@ class Writer final : public Fields {
   void operator()(const char* name, std::optional<double>& value, const char*) override {
     put(name, value ? ordered_json(*value) : ordered_json(nullptr));
   }
+  void operator()(const char* name, std::vector<int64_t>& value, const char*) override { put(name, value); }
   void operator()(const char* name, std::vector<double>& value, const char*) override { put(name, value); }
   void operator()(const char* name, std::vector<std::string>& value, const char*) override { put(name, value); }
   void choice(const char* name, int& value, std::span<const char* const> names, const char*) override {
@@ -225,6 +233,9 @@ class Documenter final : public Fields {
   }
   void operator()(const char* name, std::optional<double>& value, const char* doc) override {
     row(name, "number or null", value ? fmt::format("{}", *value) : "null", doc);
+  }
+  void operator()(const char* name, std::vector<int64_t>& value, const char* doc) override {
+    row(name, "list of integers", fmt::format("[{}]", fmt::join(value, ", ")), doc);
   }
   void operator()(const char* name, std::vector<double>& value, const char* doc) override {
     row(name, "list of numbers", fmt::format("[{}]", fmt::join(value, ", ")), doc);

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "engine/error.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "layers/resize.h"
 #include "models/axis_taps.h"
 

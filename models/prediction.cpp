@@ -7,7 +7,7 @@
 #include "engine/error.h"
 #include "kernels/loss.h"
 #include "kernels/softmax.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "layers/resize.h"
 #include "layers/softmax.h"
 

@@ -9,7 +9,7 @@
 #include "layers/arithmetic.h"
 #include "layers/batch_norm.h"
 #include "layers/cross_entropy.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "layers/resize.h"
 #include "layers/sgd.h"
 

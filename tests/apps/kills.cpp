@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "engine/gloo_communicator.h"
+#include "engine/distributed/gloo_communicator.h"
 #include "models/checkpoint_store.h"
 #include "tests/apps/tiny_run.h"
 #include "tests/support/catch.h"

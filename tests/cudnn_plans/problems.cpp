@@ -1,7 +1,7 @@
 #include "tests/cudnn_plans/problems.h"
 
 #include "layers/conv2d.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "models/model_file.h"
 #include "models/training_step.h"
 

@@ -11,7 +11,7 @@
 
 #include "engine/program.h"
 #include "engine/random.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "layers/sgd.h"
 #include "models/model_file.h"
 #include "models/prediction.h"

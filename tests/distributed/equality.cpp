@@ -7,7 +7,7 @@
 #include "engine/error.h"
 #include "engine/program.h"
 #include "engine/random.h"
-#include "layers/data_parallel.h"
+#include "layers/passes/data_parallel.h"
 #include "models/training_step.h"
 #include "tests/distributed/ranks.h"
 #include "tests/support/build.h"

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "engine/device.h"
-#include "engine/gloo_communicator.h"
+#include "engine/distributed/gloo_communicator.h"
 #include "tests/apps/tiny_run.h"
 #include "tests/support/catch.h"
 

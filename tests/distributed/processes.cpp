@@ -7,7 +7,7 @@
 #include <regex>
 #include <sstream>
 
-#include "engine/gloo_communicator.h"
+#include "engine/distributed/gloo_communicator.h"
 #include "models/checkpoint.h"
 #include "tests/apps/tiny_run.h"
 #include "tests/support/catch.h"

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/gloo_communicator.h"
+#include "engine/distributed/gloo_communicator.h"
 
 namespace psanet::tests {
 

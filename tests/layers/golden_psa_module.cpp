@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/program.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "tests/support/build.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"

@@ -1,5 +1,5 @@
 // Passes change the nodes, not the numbers.
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 
 #include <algorithm>
 #include <map>

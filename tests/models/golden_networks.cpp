@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/rewrite.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "models/training_step.h"
 #include "tests/models/golden_network.h"
 #include "tests/support/catch.h"

@@ -3,7 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "models/training_step.h"
 #include "tests/models/golden_network.h"
 #include "tests/support/build.h"

@@ -1,4 +1,4 @@
-#include "engine/tcp_store.h"
+#include "engine/distributed/tcp_store.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

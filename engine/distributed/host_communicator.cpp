@@ -1,4 +1,4 @@
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 
 #include "engine/rewrite.h"
 #include "layers/arithmetic.h"

@@ -1,4 +1,4 @@
-#include "engine/nccl_ranks.h"
+#include "engine/distributed/nccl_ranks.h"
 
 #include <fmt/format.h>
 

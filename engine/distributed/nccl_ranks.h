@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "engine/device.h"
-#include "engine/host_communicator.h"
+#include "engine/distributed/host_communicator.h"
 
 namespace psanet {
 

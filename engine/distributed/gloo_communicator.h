@@ -4,8 +4,8 @@
 #include <chrono>
 #include <memory>
 
-#include "engine/host_communicator.h"
-#include "engine/tcp_store.h"
+#include "engine/distributed/host_communicator.h"
+#include "engine/distributed/tcp_store.h"
 
 namespace psanet {
 

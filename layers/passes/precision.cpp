@@ -5,7 +5,7 @@
 #include "engine/rewrite.h"
 #include "layers/cast.h"
 #include "layers/conv2d.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "layers/resize.h"
 #include "layers/resize_taps.h"
 #include "layers/sgd.h"

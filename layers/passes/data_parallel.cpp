@@ -1,4 +1,4 @@
-#include "layers/data_parallel.h"
+#include "layers/passes/data_parallel.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "engine/gloo_communicator.h"
+#include "engine/distributed/gloo_communicator.h"
 
 #include <fmt/format.h>
 

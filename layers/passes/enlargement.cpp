@@ -4,7 +4,7 @@
 #include "engine/rewrite.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
-#include "layers/passes.h"
+#include "layers/passes/passes.h"
 #include "layers/resize.h"
 #include "layers/resize_taps.h"
 
