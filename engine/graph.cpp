@@ -7,6 +7,7 @@
 namespace psanet {
 
 Value Graph::source(std::string name, Type type, Source source) {
+  check_size(type, name);
   const Value value{static_cast<int>(nodes_.size()), 0};
   if (!sources_.emplace(name, value).second) {
     throw ConfigError(fmt::format("{}: two nodes of this name; names must be unique", name));
@@ -36,6 +37,7 @@ Values Graph::apply(std::string name, Op op, Values inputs) {
   Types outputs;
   try {
     outputs = op.infer(types(inputs));
+    for (const Type& type : outputs) check_size(type, "the result");
   } catch (const ConfigError& e) {
     throw ConfigError(fmt::format("{} ({}): {}", name, op.name(), e.what()));
   }

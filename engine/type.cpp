@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/error.h"
+
 namespace psanet {
 
 int64_t size_bytes(DType dtype) {
@@ -38,8 +40,30 @@ const char* name(DType dtype) {
 
 int64_t elements(const Shape& shape) {
   int64_t count = 1;
-  for (int64_t size : shape) count *= size;
+  for (int64_t size : shape) {
+    if (size < 0) throw ConfigError(fmt::format("{} has a negative size", to_string(shape)));
+    if (__builtin_mul_overflow(count, size, &count)) {
+      throw ConfigError(fmt::format("{} has more than 2^63-1 elements", to_string(shape)));
+    }
+  }
   return count;
+}
+
+int64_t Type::bytes() const {
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(elements(), size_bytes(dtype), &bytes)) {
+    throw ConfigError(fmt::format("{} has more than 2^63-1 bytes", to_string(*this)));
+  }
+  return bytes;
+}
+
+void check_size(const Type& type, const std::string& what) try {
+  if (type.bytes() > kMostTensorBytes) {
+    throw ConfigError(
+        fmt::format("{} has {} bytes, want at most {} (4 TiB)", to_string(type), type.bytes(), kMostTensorBytes));
+  }
+} catch (const ConfigError& e) {
+  throw ConfigError(fmt::format("{}: {}", what, e.what()));
 }
 
 std::string to_string(const Shape& shape) {

@@ -28,6 +28,7 @@ inline constexpr DType kDType<uint8_t> = DType::u8;
 /// Sizes, outermost first; images are [N,H,W,C]. A scalar is [1].
 using Shape = std::vector<int64_t>;
 
+/// The product of the sizes. Throws ConfigError for a negative size and for more than 2^63-1 elements.
 int64_t elements(const Shape& shape);
 std::string to_string(const Shape& shape);
 
@@ -36,7 +37,8 @@ struct Type {
   Shape shape;
 
   int64_t elements() const { return psanet::elements(shape); }
-  int64_t bytes() const { return elements() * size_bytes(dtype); }
+  /// Throws ConfigError as elements(), and for more than 2^63-1 bytes.
+  int64_t bytes() const;
   int64_t rank() const { return static_cast<int64_t>(shape.size()); }
   /// Size of axis i; negative i counts from the end.
   int64_t operator[](int i) const { return shape[static_cast<size_t>(i < 0 ? i + static_cast<int>(shape.size()) : i)]; }
@@ -45,6 +47,13 @@ struct Type {
 
 /// "f32[2,59,59,512]"
 std::string to_string(const Type& type);
+
+/// The largest tensor that a graph may have: more than any device holds, and little enough that the sizes of all
+/// tensors of a graph can be added in 64 bits.
+inline constexpr int64_t kMostTensorBytes = int64_t{1} << 42;
+
+/// Throws ConfigError, which begins with `what`, for a negative size and for more than kMostTensorBytes.
+void check_size(const Type& type, const std::string& what);
 
 /// Activations are stored as either.
 inline bool is_float(DType dtype) {

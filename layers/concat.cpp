@@ -4,7 +4,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/memory.h"
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::layers {
 
@@ -92,10 +92,11 @@ void Slice::fields(Fields& f) {
 
 Types Slice::infer(const Types& in) const {
   require_inputs(in, 1);
+  require_range(begin, 0, kMostSize, "begin");
+  require_range(size, 1, kMostSize, "size");
   Type out = in[0];
   int64_t& total = out.shape[axis_of(in[0], axis)];
-  require(begin >= 0 && size > 0 && begin + size <= total, "indices {}..{} of an axis of size {}", begin,
-          begin + size - 1, total);
+  require(begin + size <= total, "indices {}..{} of an axis of size {}", begin, begin + size - 1, total);
   total = size;
   return {out};
 }
@@ -119,9 +120,10 @@ void SliceBackward::fields(Fields& f) {
 
 Types SliceBackward::infer(const Types& in) const {
   require_inputs(in, 1);
+  require_range(begin, 0, kMostSize, "begin");
   Type out = in[0];
   int64_t& size = out.shape[axis_of(in[0], axis)];
-  require(begin >= 0 && begin + size <= total, "indices {}..{} of an axis of size {}", begin, begin + size - 1, total);
+  require(begin + size <= total, "indices {}..{} of an axis of size {}", begin, begin + size - 1, total);
   size = total;
   return {out};
 }
@@ -139,6 +141,7 @@ Launch SliceBackward::lower(Lowering& l) const {
 
 Types Reshape::infer(const Types& in) const {
   require_inputs(in, 1);
+  for (const auto size : shape) require(size >= 0 && size <= kMostSize, "shape has {}, want 0 to {}", size, kMostSize);
   Type out{in[0].dtype, Shape(shape.begin(), shape.end())};
   require(out.elements() == in[0].elements(), "{} has {} values, {} has {}", to_string(in[0]), in[0].elements(),
           to_string(out), out.elements());

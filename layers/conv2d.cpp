@@ -2,7 +2,7 @@
 
 #include "kernels/conv2d.h"
 #include "layers/bias.h"
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::layers {
 
@@ -10,6 +10,10 @@ namespace {
 
 kernels::Conv2dDims dims_of(const Type& x, int64_t out_channels, Size2 kernel, Size2 stride, Size2 padding,
                             Size2 dilation) {
+  require_bounded(kernel, 1, "kernel");
+  require_bounded(stride, 1, "stride");
+  require_bounded(padding, 0, "padding");
+  require_bounded(dilation, 1, "dilation");
   return {.batch = x[0],
           .in_h = x[1],
           .in_w = x[2],
@@ -136,6 +140,7 @@ Types Conv2dBackwardData::infer(const Types& in) const {
   require_inputs(in, 2);
   require_image(in[0], "d_y");
   require_rank(in[1], 4, "weight");
+  require_size(input, "input");
   const auto d = dims(in);
   check_result(d, in[0]);
   require(in[0].dtype == in[1].dtype, "d_y is {}, the weight {}", name(in[0].dtype), name(in[1].dtype));

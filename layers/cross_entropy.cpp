@@ -3,7 +3,7 @@
 #include "kernels/loss.h"
 #include "kernels/memory.h"
 #include "layers/arithmetic.h"
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::layers {
 
@@ -53,6 +53,7 @@ Types ConfusionCounts::infer(const Types& in) const {
   require_inputs(in, 2);
   require_same(in[0], in[1], "prediction and truth");
   require(in[0].dtype == DType::u8, "labels are {}, want u8", to_string(in[0]));
+  require_range(classes, 1, kMostSize, "classes");
   return {Type{DType::i64, {classes, classes}}};
 }
 

@@ -1,7 +1,7 @@
 #include "layers/dropout2d.h"
 
 #include "kernels/dropout.h"
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::layers {
 
@@ -17,6 +17,7 @@ Types DropoutFactors::infer(const Types& in) const {
   require_inputs(in, 1);
   require(in[0] == Type{DType::i64, {2}}, "the counter is {}, want i64[2]", to_string(in[0]));
   require(probability >= 0 && probability < 1, "probability {} is not in [0, 1)", probability);
+  require_size({batch, channels}, "a side of [batch, channels]");
   return {f32({batch, channels})};
 }
 

@@ -35,6 +35,8 @@ Types Matmul::infer(const Types& in) const {
   require_inputs(in, 2);
   require(in[0].rank() >= 3 && in[1].rank() >= 3, "operands {} and {}, want at least 3 axes", to_string(in[0]),
           to_string(in[1]));
+  require(in[0].elements() > 0 && in[1].elements() > 0, "operands {} and {}, want values", to_string(in[0]),
+          to_string(in[1]));
   require(in[0][0] == in[1][0], "{} matrices on the left, {} on the right", in[0][0], in[1][0]);
   require(is_float(in[0].dtype) && in[0].dtype == in[1].dtype, "operands {} and {}, want f32 twice or bf16 twice",
           to_string(in[0]), to_string(in[1]));

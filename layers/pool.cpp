@@ -1,7 +1,7 @@
 #include "layers/pool.h"
 
 #include "kernels/pool.h"
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::layers {
 
@@ -15,6 +15,9 @@ void window_fields(Fields& f, Size2& kernel, Size2& stride, Size2& padding) {
 
 template <class T>
 kernels::PoolDims dims_of(const T& op, const Type& x) {
+  require_bounded(op.kernel, 1, "kernel");
+  require_bounded(op.stride, 1, "stride");
+  require_bounded(op.padding, 0, "padding");
   return {.batch = x[0],
           .in_h = x[1],
           .in_w = x[2],
@@ -30,6 +33,7 @@ kernels::PoolDims dims_of(const T& op, const Type& x) {
 /// Shape of x behind a d_y.
 template <class T>
 Type input_of(const T& op, const Type& d_y) {
+  require_size(op.input, "input");
   return {d_y.dtype, {d_y[0], op.input.h, op.input.w, d_y[3]}};
 }
 
@@ -55,8 +59,9 @@ void MaxPool::fields(Fields& f) {
 Types MaxPool::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
-  require(kernel.h * kernel.w <= 255, "a window of more than 255 places");
-  const Type y = infer_pool(dims_of(*this, in[0]), in[0].dtype);
+  const auto dims = dims_of(*this, in[0]);
+  require(dims.kernel_h * dims.kernel_w <= 255, "a window of more than 255 places");
+  const Type y = infer_pool(dims, in[0].dtype);
   return {y, Type{DType::u8, y.shape}};
 }
 
@@ -142,6 +147,7 @@ Types AdaptiveAveragePool::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
   require(size.h > 0 && size.w > 0, "size {}x{} must be at least 1x1", size.h, size.w);
+  require_size(size, "size");
   return {{in[0].dtype, {in[0][0], size.h, size.w, in[0][3]}}};
 }
 

@@ -1,6 +1,6 @@
 #include "layers/psa.h"
 
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::kernels {
 std::span<const char* const> choices(PsaMode) {
@@ -37,6 +37,7 @@ Types Psa::infer(const Types& in) const {
   require_inputs(in, 2);
   require_image(in[0], "value");
   require_image(in[1], "logits");
+  require_bounded({mask_h, mask_w}, 0, "mask");
   const auto d = dims_of(*this, in[0]);
   require(compact || (mask_h > 0 && mask_w > 0), "a mask of {}x{}; its sides must be at least 1", mask_h, mask_w);
   const Type wanted{in[0].dtype, {d.batch, d.height, d.width, d.logit_channels()}};

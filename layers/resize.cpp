@@ -1,7 +1,7 @@
 #include "layers/resize.h"
 
 #include "kernels/resize.h"
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::layers {
 
@@ -30,6 +30,7 @@ Types Resize::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
   require(height > 0 && width > 0, "a result of {}x{}; height and width must be at least 1", height, width);
+  require_size({height, width}, "the result");
   return {{in[0].dtype, {in[0][0], height, width, in[0][3]}}};
 }
 
@@ -53,6 +54,7 @@ void ResizeBackward::fields(Fields& f) {
 Types ResizeBackward::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "d_y");
+  require_size(input, "input");
   return {{in[0].dtype, {in[0][0], input.h, input.w, in[0][3]}}};
 }
 
@@ -71,6 +73,7 @@ Types ResizeArgmax::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "x");
   require(in[0][3] <= 255, "{} classes; labels are bytes, at most 255 classes", in[0][3]);
+  require_size({height, width}, "the result");
   return {Type{DType::u8, {in[0][0], height, width}}};
 }
 

@@ -5,7 +5,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/memory.h"
 #include "kernels/resize_taps.h"
-#include "layers/check.h"
+#include "layers/sizes.h"
 
 namespace psanet::layers {
 
@@ -18,6 +18,7 @@ void check_window(Size2 kernel, Size2 dilation) {
   require(odd(kernel.h) && odd(kernel.w), "a window of {}x{}; want odd sizes up to {}", kernel.h, kernel.w,
           kMostKernel);
   require(dilation.h > 0 && dilation.w > 0, "dilation must be at least 1");
+  require_size(dilation, "dilation");
 }
 
 /// x [N,H,W,taps*C] to y [N,OH,OW,C].
@@ -88,8 +89,8 @@ Types group_types(const Type& weight, const std::vector<double>& channels, const
   Types types;
   int64_t total = 0;
   for (size_t g = 0; g < channels.size(); ++g) {
+    require(channels[g] > 0 && channels[g] <= kMostSize, "a group of {} channels", channels[g]);
     const auto count = static_cast<int64_t>(channels[g]);
-    require(count > 0, "a group of {} channels", count);
     total += count;
     types.push_back(by_taps[g] == 0 ? Type{weight.dtype, {weight[0], weight[1], weight[2], count}}
                                     : Type{weight.dtype, {weight[1] * weight[2] * weight[0], 1, 1, count}});
@@ -115,6 +116,7 @@ Types ResizeTaps::infer(const Types& in) const {
   check_window(kernel, dilation);
   const int64_t taps = kernel.h * kernel.w;
   require(height > 0 && width > 0, "a result of {}x{}; height and width must be at least 1", height, width);
+  require_size({height, width}, "the result");
   require(in[0][3] % taps == 0, "x has {} channels, which {} taps do not divide", in[0][3], taps);
   const Type out{in[0].dtype, {in[0][0], height, width, in[0][3] / taps}};
   if (base) require_same(in[1], out, "base and result");
@@ -147,6 +149,7 @@ Types ResizeTapsBackward::infer(const Types& in) const {
   require_inputs(in, 1);
   require_image(in[0], "d_y");
   check_window(kernel, dilation);
+  require_size(input, "input");
   return {{in[0].dtype, {in[0][0], input.h, input.w, in[0][3] * kernel.h * kernel.w}}};
 }
 
@@ -194,7 +197,12 @@ Types JoinWeight::infer(const Types& in) const {
   DType dtype = DType::f32;
   for (const Type& type : in) dtype = type.elements() > 0 ? type.dtype : dtype;
   int64_t total = 0;
-  for (double count : channels) total += static_cast<int64_t>(count);
+  for (double count : channels) {
+    require(count > 0 && count <= kMostSize, "a group of {} channels", count);
+    total += static_cast<int64_t>(count);
+  }
+  require_size(kernel, "kernel");
+  require_range(outputs, 1, kMostSize, "outputs");
   const Type weight{dtype, {outputs, kernel.h, kernel.w, total}};
   const Types groups = group_types(weight, channels, by_taps);
   for (size_t i = 0; i < in.size(); ++i) {

@@ -4,7 +4,6 @@
 #include "engine/random.h"
 #include "layers/arithmetic.h"
 #include "layers/batch_norm.h"
-#include "layers/check.h"
 #include "layers/concat.h"
 #include "layers/conv2d.h"
 #include "layers/dropout2d.h"
@@ -14,6 +13,7 @@
 #include "layers/psa.h"
 #include "layers/relu.h"
 #include "layers/resize.h"
+#include "layers/sizes.h"
 #include "layers/softmax.h"
 
 namespace psanet::layers {
@@ -43,6 +43,8 @@ class Conv2dWord final : public Layer {
     const Type& x = b.graph.type(in[0]);
     require_image(x, "x");
     require(out_channels_ > 0, "out_channels {} must be at least 1", out_channels_);
+    require_size({out_channels_, out_channels_}, "out_channels");
+    require_size(kernel_, "kernel");
     const auto window = static_cast<double>(kernel_.h * kernel_.w);
     const double bound = 1 / std::sqrt(window * static_cast<double>(x[3]));
     const double deviation = std::sqrt(2 / (window * static_cast<double>(out_channels_)));
@@ -127,6 +129,8 @@ class PsaWord final : public Layer {
   Value build(const Building& b, const Values& in) const override {
     const Type& x = b.graph.type(in[0]);
     require_image(x, "value");
+    require_range(mask_h_.value_or(1), 1, kMostSize, "mask_h");
+    require_range(mask_w_.value_or(1), 1, kMostSize, "mask_w");
     Psa op;
     op.mode = mode_;
     // The mask of the compact form is the map itself, also for a null normalisation factor.

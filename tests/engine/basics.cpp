@@ -4,6 +4,8 @@
 #include <set>
 
 #include "engine/atomic_file.h"
+#include "engine/error.h"
+#include "engine/graph.h"
 #include "engine/random.h"
 #include "engine/tensor.h"
 #include "tests/support/catch.h"
@@ -50,6 +52,21 @@ TEST_CASE("random: normal values have mean 0 and deviation 1, and no infinity") 
   CHECK(std::abs(sum / 100000) < 0.015);
   CHECK(squares / 100000 == Approx(1).epsilon(0.02));
   CHECK(fourth / 100000 == Approx(3).epsilon(0.05));
+}
+
+TEST_CASE("type: sizes that do not fit into 64 bits are refused and no sum wraps around") {
+  const int64_t large = int64_t{1} << 32;
+  CHECK(f32({2, 3}).bytes() == 24);
+  CHECK(elements({large, 0}) == 0);
+  CHECK_THROWS_WITH(elements({large, large}), "[4294967296,4294967296] has more than 2^63-1 elements");
+  CHECK_THROWS_WITH(elements({2, -3}), "[2,-3] has a negative size");
+  CHECK_THROWS_WITH(f32({large, large / 4}).bytes(), "f32[4294967296,1073741824] has more than 2^63-1 bytes");
+  CHECK_NOTHROW(check_size(f32({kMostTensorBytes / 4}), "x"));
+  CHECK_THROWS_WITH(check_size(f32({kMostTensorBytes}), "x"),
+                    "x: f32[4398046511104] has 17592186044416 bytes, want at most 4398046511104 (4 TiB)");
+  Graph graph;
+  CHECK_THROWS_WITH(graph.input("image", f32({large, large})),
+                    "image: [4294967296,4294967296] has more than 2^63-1 elements");
 }
 
 TEST_CASE("atomic file: there is the whole file or none") {

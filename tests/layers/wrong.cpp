@@ -127,6 +127,86 @@ TEST_CASE("wrong: words refuse what no op can be made of") {
   CHECK(said("psa", {{"mask_h", 5}, {"mask_w", 3}}).find("want f32[1,4,4,15]") != std::string::npos);
 }
 
+TEST_CASE("wrong: no attribute is so large or so small that a size overflows") {
+  const Type image = f32({2, 9, 7, 3}), y = f32({2, 9, 7, 4}), weight = f32({4, 3, 3, 3});
+  const std::vector<Wrong> list = {
+      {"conv2d", {{"stride", 1}, {"padding", 1}, {"dilation", 1}}, {image, weight}, {}},
+      {"conv2d_backward_data", {{"input", {9, 7}}, {"stride", 1}, {"padding", 1}, {"dilation", 1}}, {y, weight}, {}},
+      {"conv2d_backward_weights", {{"kernel", 3}, {"stride", 1}, {"padding", 1}, {"dilation", 1}}, {image, y}, {}},
+      {"concat", {{"axis", 3}}, {image, image}, {}},
+      {"slice", {{"axis", 3}, {"begin", 1}, {"size", 1}}, {image}, {}},
+      {"slice_backward", {{"axis", 3}, {"begin", 1}, {"total", 7}}, {image}, {}},
+      {"reshape", {{"shape", {9, 42}}}, {image}, {}},
+      {"max_pool", {{"kernel", 3}, {"stride", 2}, {"padding", 1}}, {image}, {}},
+      {"max_pool_backward",
+       {{"input", {9, 7}}, {"kernel", 3}, {"stride", 2}, {"padding", 1}},
+       {{DType::u8, {2, 5, 4, 3}}, f32({2, 5, 4, 3})},
+       {}},
+      {"average_pool", {{"kernel", 3}, {"stride", 2}, {"padding", 1}}, {image}, {}},
+      {"average_pool_backward",
+       {{"input", {9, 7}}, {"kernel", 3}, {"stride", 2}, {"padding", 1}},
+       {f32({2, 5, 4, 3})},
+       {}},
+      {"adaptive_average_pool", {{"size", 2}}, {image}, {}},
+      {"adaptive_average_pool_backward", {{"input", {9, 7}}}, {f32({2, 2, 2, 3})}, {}},
+      {"resize", {{"height", 5}, {"width", 6}}, {image}, {}},
+      {"resize_backward", {{"input", {5, 6}}}, {image}, {}},
+      {"resize_argmax", {{"height", 5}, {"width", 6}}, {image}, {}},
+      {"resize_taps", {{"height", 5}, {"width", 6}, {"kernel", 3}, {"dilation", 1}}, {f32({2, 9, 7, 18})}, {}},
+      {"resize_taps_backward", {{"input", {5, 6}}, {"kernel", 3}, {"dilation", 1}}, {image}, {}},
+      {"split_weight", {{"channels", {1, 2}}, {"by_taps", {0, 1}}}, {weight}, {}},
+      {"join_weight", {{"channels", {3}}, {"by_taps", {0}}, {"outputs", 4}, {"kernel", 3}}, {weight}, {}},
+      {"psa", {{"mask_h", 3}, {"mask_w", 3}}, {image, f32({2, 9, 7, 9})}, {}},
+      {"confusion_counts", {{"classes", 3}}, {{DType::u8, {2, 9}}, {DType::u8, {2, 9}}}, {}},
+      {"dropout_factors", {{"batch", 2}, {"channels", 3}}, {{DType::i64, {2}}}, {}},
+  };
+  const auto checked = [](const Wrong& op, const json& attributes) {
+    Graph graph;
+    Values in;
+    for (const Type& type : op.inputs) in.push_back(graph.input("in" + std::to_string(in.size()), type));
+    for (const Value v : graph.apply("node", layers::make_op(op.op, attributes), in)) {
+      CHECK(graph.type(v).bytes() >= 0);
+      CHECK(graph.type(v).bytes() <= kMostTensorBytes);
+    }
+  };
+  const int64_t most = INT64_MAX;
+  for (const Wrong& op : list) {
+    INFO(op.op);
+    CHECK_NOTHROW(checked(op, op.attributes));
+    for (const auto& [key, value] : op.attributes.items()) {
+      for (const int64_t extreme : {most, most - 1, most / 2 + 1, int64_t{1} << 61, int64_t{1} << 32, int64_t{1} << 31,
+                                    int64_t{INT32_MAX}, -most - 1, -most, -(int64_t{1} << 32), int64_t{-1}}) {
+        json attributes = op.attributes;
+        attributes[key] = extreme;
+        if (value.is_array()) attributes[key] = json::array({extreme, value[1 % value.size()]});
+        INFO(attributes.dump());
+        const std::string message = message_of([&] { checked(op, attributes); });
+        if (message != "nothing was thrown") CHECK(message.rfind("node (", 0) == 0);
+        if (key != "stride" && key != "axis" && key != "by_taps" && extreme != INT32_MAX)
+          CHECK(message != "nothing was thrown");
+      }
+    }
+  }
+}
+
+TEST_CASE("wrong: sizes of words are bounded before they are multiplied") {
+  const auto said = [](const char* word, const json& attributes) {
+    return message_of([&] {
+      Graph graph;
+      const Value x = graph.input("x", f32({1, 4, 4, 2})), a = graph.input("a", f32({1, 4, 4, 9}));
+      const bool two = std::string(word) == "psa";
+      add_word({graph, layers::Mode::train, "part.0"}, word, attributes, two ? Values{x, a} : Values{x});
+    });
+  };
+  const int64_t large = int64_t{1} << 62;
+  CHECK(said("conv2d", {{"out_channels", large}}).find("want 1 to 2147483647") != std::string::npos);
+  CHECK(said("conv2d", {{"out_channels", 1}, {"kernel", large}}).find("want 1 to 2147483647") != std::string::npos);
+  CHECK(said("conv2d", {{"out_channels", 2147483647}, {"kernel", 2147483647}}).find("[2147483647,2147483647") !=
+        std::string::npos);
+  CHECK(said("psa", {{"mask_h", large}, {"mask_w", large}}).find("want 1 to 2147483647") != std::string::npos);
+  CHECK(said("resize", {{"height", 2147483647}, {"width", 2147483647}}).find("2^63-1") != std::string::npos);
+}
+
 TEST_CASE("wrong: a fused convolution refuses to be differentiated") {
   Graph graph;
   const Value x = graph.input("x", f32({1, 4, 4, 2})), w = graph.input("w", f32({3, 1, 1, 2}));
