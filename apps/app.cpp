@@ -11,9 +11,10 @@
 #include "apps/loss_watch.h"
 #include "apps/stop_signals.h"
 #include "data/error.h"
-#include "data/nearest_name.h"
 #include "engine/communicator.h"
 #include "engine/error.h"
+#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 
 namespace psanet::apps {
 
@@ -130,8 +131,10 @@ void App::add_device(const std::string& default_device) {
 
 namespace {
 
+constexpr size_t kMostMessage = 8000;  // bytes
+
 int fail(const CLI::App& app, const std::string& message, ExitCode code) {
-  fmt::print(stderr, "{}: error: {}\n", app.get_name(), message);
+  fmt::print(stderr, "{}: error: {}\n", app.get_name(), printed(message, kMostMessage));  // one line, whatever is in it
   return code;
 }
 
@@ -175,7 +178,7 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
     if (!names.empty() && !chosen) {
       const std::string given = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
       hint = given.empty() ? fmt::format("; commands are: {}", fmt::join(names, ", "))
-                           : fmt::format("; no command \"{}\", {}", given, data::suggestion(given, names));
+                           : fmt::format("; no command \"{}\", {}", given, suggestion(given, names));
     }
     return fail(app, fmt::format("{}{} (see {} --help)", e.what(), hint, help), kUsage);
   }

@@ -1,15 +1,17 @@
 #include "apps/crf_options.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "engine/error.h"
-#include "engine/fields_json.h"
+#include "engine/json/nearest.h"
+#include "engine/json/reader.h"
+#include "engine/json/text.h"
 
 namespace psanet::apps {
 
@@ -31,26 +33,26 @@ void set_parameter(const std::string& assignment, kernels::DenseCrfParameters& p
     throw ConfigError(fmt::format("--crf-set: found \"{}\", want name=value", assignment));
   }
   const std::string name = assignment.substr(0, equals), text = assignment.substr(equals + 1);
-  const auto value = nlohmann::json::parse(text, nullptr, false);
+  const auto value = parse_setting(text, "--crf-set " + name);
   if (name == "iterations") {
     if (!value.is_number_integer()) {
-      throw ConfigError(fmt::format("--crf-set: iterations: found \"{}\", want a whole number", text));
+      throw ConfigError(fmt::format("--crf-set: iterations: found \"{}\", want a whole number", printed(text)));
     }
-    parameters.iterations = value.get<int64_t>();
+    parameters.iterations = JsonReader(value, "--crf-set: iterations")
+                                .integer(std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max());
     return;
   }
   std::vector<std::string> names = {"iterations"};
   for (const WeightOrWidth& number : kNumbers) {
     names.emplace_back(number.name);
     if (name != number.name) continue;
-    if (!value.is_number()) throw ConfigError(fmt::format("--crf-set: {}: found \"{}\", want a number", name, text));
+    if (!value.is_number())
+      throw ConfigError(fmt::format("--crf-set: {}: found \"{}\", want a number", name, printed(text)));
     parameters.*number.member = value.get<double>();
     return;
   }
-  const std::string like = nearest(name, names);
-  throw ConfigError(fmt::format("--crf-set: unknown name \"{}\"{}; known names: {}", name,
-                                like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
-                                fmt::join(names, ", ")));
+  throw ConfigError(fmt::format("--crf-set: unknown name \"{}\"{}; known names: {}", printed(name),
+                                did_you_mean(name, names), listed(names)));
 }
 
 }  // namespace

@@ -49,9 +49,8 @@ Recipe recipe_of(const NetworkOptions& o) {
   if (!o.protocol.empty()) recipe.evaluation.rules = models::protocol_named(o.protocol);
   if (o.stride > 0) recipe.evaluation.stride = o.stride;
   for (const std::string& setting : o.settings) models::add_setting(recipe.let, setting);
-  for (double scale : recipe.evaluation.scales) {
-    if (!(scale > 0)) throw ConfigError(fmt::format("--scales: found {}, want numbers above 0", scale));
-  }
+  check_scales(recipe.evaluation.scales, "--scales");
+  check_evaluation(recipe.evaluation, "evaluation");
   return recipe;
 }
 

@@ -5,6 +5,7 @@
 #include "apps/rank_options.h"
 #include "apps/training.h"
 #include "engine/error.h"
+#include "engine/json/file.h"
 
 int main(int argc, char** argv) {
   using namespace psanet;
@@ -45,8 +46,8 @@ int main(int argc, char** argv) {
       resume = "newest";
     }
     if (name.empty()) throw ConfigError("recipe is missing: a file, the name of one of ours, or the folder of a run");
-    if (!data_root.empty()) overrides.push_back("data_root=\"" + data_root + "\"");
-    if (!weights.empty()) overrides.push_back("weights=\"" + weights + "\"");
+    if (!data_root.empty()) overrides.push_back(string_setting("data_root", data_root));
+    if (!weights.empty()) overrides.push_back(string_setting("weights", weights));
     if (!deterministic) throw ConfigError("--deterministic: cannot be turned off; there is nothing faster to turn on");
     options.resume = apps::ResumeChoice::parse(resume);
     std::filesystem::path file(name);
@@ -58,7 +59,7 @@ int main(int argc, char** argv) {
     }
     if (options.run_folder.empty()) options.run_folder = std::filesystem::path("runs") / file.stem();
     options.device = app.device();
-    if (!options.device.precision.empty()) overrides.push_back("precision=\"" + options.device.precision + "\"");
+    if (!options.device.precision.empty()) overrides.push_back(string_setting("precision", options.device.precision));
     const apps::Recipe recipe = apps::read_recipe(file, overrides);
     options.device.precision = psanet::name(recipe.precision);
     const apps::RankStart start = apps::start_ranks(ranks, options.device, argv);

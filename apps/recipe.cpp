@@ -2,15 +2,24 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
+#include <algorithm>
+#include <cmath>
 
 #include "engine/fields_json.h"
 #include "engine/home.h"
+#include "engine/json/nearest.h"
+#include "engine/json/reader.h"
+#include "engine/json/text.h"
 
 namespace psanet::apps {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
+
+namespace {
+constexpr int64_t kMostUpdates = 1'000'000'000, kMostBatch = 65536, kMostPixels = 65535;
+constexpr double kSmallestScale = 1.0 / 64, kLargestScale = 64;
+}  // namespace
 
 void AugmentationRecipe::fields(Fields& f) {
   f("scale_min", scale_min, "smallest random scale");
@@ -98,6 +107,10 @@ int64_t Recipe::updates(int64_t train_samples) const {
     throw ConfigError(fmt::format("batch: {} x accumulate {} is more than the {} training images of an epoch", batch,
                                   accumulate, train_samples));
   }
+  if (of_epoch > kMostUpdates / epochs) {
+    throw ConfigError(
+        fmt::format("epochs: {} of {} updates, want at most {} updates in all", epochs, of_epoch, kMostUpdates));
+  }
   return epochs * of_epoch;
 }
 
@@ -133,35 +146,30 @@ std::filesystem::path find_recipe(const std::string& name) {
 
 namespace {
 
-json parse_file(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  if (!in) throw ConfigError(fmt::format("{}: cannot be read", file.string()));
-  try {
-    return json::parse(in, nullptr, true, true);
-  } catch (const json::parse_error& e) {
-    throw ConfigError(fmt::format("{}: not valid JSON: {}", file.string(), e.what()));
-  }
-}
+constexpr int64_t kMostDots = 8;  // in the name of a setting
 
 /// "augmentation.scale_min=0.7" into the document; the value is JSON, or else a string.
 void apply_override(json& document, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0) {
-    throw ConfigError(fmt::format("--set {}: want key=value, as in batch=4 or let.crop_h=113", assignment));
+    throw ConfigError(fmt::format("--set {}: want key=value, as in batch=4 or let.crop_h=113", printed(assignment)));
   }
-  json value = json::parse(assignment.substr(equals + 1), nullptr, false);
-  if (value.is_discarded()) value = assignment.substr(equals + 1);
-  json* at = &document;
   std::string key = assignment.substr(0, equals);
+  json value = parse_setting(std::string_view(assignment).substr(equals + 1), "--set " + printed(key));
+  if (!is_utf8(key) || std::count(key.begin(), key.end(), '.') > kMostDots) {
+    throw ConfigError(fmt::format("--set {}: want the name of a value, as batch or let.crop_h", printed(assignment)));
+  }
+  json* at = &document;
   for (size_t dot; (dot = key.find('.')) != std::string::npos; key = key.substr(dot + 1)) {
     at = &(*at)[key.substr(0, dot)];
-    if (!at->is_null() && !at->is_object())
-      throw ConfigError(fmt::format("--set {}: {} has no parts", assignment, key.substr(0, dot)));
+    if (!at->is_null() && !at->is_object()) {
+      throw ConfigError(fmt::format("--set {}: {} has no parts", printed(assignment), printed(key.substr(0, dot))));
+    }
   }
   (*at)[key] = std::move(value);
 }
 
-/// "model" without folder, extension and numbers: "models/psanet50_collect.json" begins with its family, "psanet".
+/// "model" without folder and extension: "psanet50_collect" begins with its family, "psanet".
 bool is_of_family(const std::string& model, const std::string& family) {
   return std::filesystem::path(model).stem().string().rfind(family, 0) == 0;
 }
@@ -169,20 +177,17 @@ bool is_of_family(const std::string& model, const std::string& family) {
 /// "let_for": {"pspnet": {"crop_h": 473}} holds values of `let`s for models whose names begin so. Those of this model
 /// go into "let"; of several the longest name counts.
 void choose_lets(json& document, const std::string& where) {
-  const auto all = document.find("let_for");
-  if (all == document.end()) return;
-  const std::string model = document.value("model", json("")).is_string() ? document.value("model", "") : "";
-  std::string chosen;
-  bool found = false;
-  if (!all->is_object()) throw ConfigError(fmt::format("{}.let_for: want an object {{...}}", where));
-  for (const auto& [family, lets] : all->items()) {
-    if (!lets.is_object()) throw ConfigError(fmt::format("{}.let_for.{}: want an object {{...}}", where, family));
-    if (is_of_family(model, family) && (!found || family.size() > chosen.size())) {
-      chosen = family;
-      found = true;
-    }
+  const JsonReader reader(document, where);
+  const auto named = document.find("model");
+  const std::string model = named != document.end() && named->is_string() ? named->get<std::string>() : "";
+  json lets = json::object();
+  std::optional<size_t> longest;
+  for (const auto& [family, of_family] : reader.members_of("let_for")) {
+    of_family.members();
+    if (!is_of_family(model, family) || (longest && family.size() <= *longest)) continue;
+    longest = family.size();
+    lets = of_family.value();
   }
-  const json lets = found ? (*all)[chosen] : json::object();
   document.erase("let_for");
   if (document.contains("let") && document["let"].is_object()) {
     document["let"].update(lets);
@@ -211,30 +216,69 @@ void apply_overrides(json& document, const std::vector<std::string>& overrides, 
 
 }  // namespace
 
+namespace {
+
+template <class T>
+void check_range(const std::string& path, T value, T low, T high) {
+  if (value < low) throw ConfigError(fmt::format("{}: found {}, want at least {}", path, value, low));
+  if (value > high) throw ConfigError(fmt::format("{}: found {}, want at most {}", path, value, high));
+}
+
+/// Every number within what the program can count and hold.
+void check_numbers(const Recipe& r, const std::string& where) {
+  const auto integer = [&](const char* key, int64_t value, int64_t low, int64_t high) {
+    check_range(fmt::format("{}.{}", where, key), value, low, high);
+  };
+  integer("batch", r.batch, 1, kMostBatch);
+  integer("accumulate", r.accumulate, 1, 4096);
+  integer("iterations", r.iterations, 0, kMostUpdates);
+  integer("epochs", r.epochs, 0, kMostUpdates);
+  integer("workers", r.workers, 0, 1024);
+  integer("cache_mb", r.cache_mb, 0, int64_t{1} << 30);
+  integer("save_every", r.save_every, 1, kMostUpdates);
+  integer("keep_last", r.keep_last, 1, kMostUpdates);
+  check_evaluation(r.evaluation, where + ".evaluation");
+}
+
+}  // namespace
+
+void check_evaluation(const EvaluationRecipe& e, const std::string& where) {
+  check_range(where + ".every", e.every, int64_t{0}, kMostUpdates);
+  check_range(where + ".batch", e.batch, int64_t{1}, kMostBatch);
+  check_range(where + ".samples", e.samples, int64_t{0}, kMostUpdates);
+  check_range(where + ".base_size", e.base_size, int64_t{0}, kMostPixels);
+  check_range(where + ".stride", e.stride, int64_t{0}, kMostPixels);
+  check_scales(e.scales, where + ".scales");
+}
+
+void check_scales(const std::vector<double>& scales, const std::string& where) {
+  if (scales.empty()) throw ConfigError(fmt::format("{}: is empty, want at least one scale", where));
+  for (const double scale : scales) {
+    if (!(scale > 0)) throw ConfigError(fmt::format("{}: found {}, want numbers above 0", where, scale));
+    check_range(where, scale, kSmallestScale, kLargestScale);
+  }
+}
+
 Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  json document = parse_file(file);
+  json document = read_json(file, raise<ConfigError>);
   const std::string where = file.filename().string();
-  if (!document.is_object()) throw ConfigError(fmt::format("{}: want an object {{...}}", where));
+  JsonReader(document, where).members();
   apply_overrides(document, overrides, where);
 
   Recipe recipe;
   if (auto it = document.find("let"); it != document.end()) {
-    if (!it->is_object()) throw ConfigError(fmt::format("{}.let: want an object {{...}}", where));
+    JsonReader(*it, where + ".let").members();
     recipe.let = *it;
     document.erase(it);
   }
   read_fields(document, where, [&](Fields& f) { recipe.fields(f); });
 
-  const auto positive = [&](const char* key, int64_t value) {
-    if (value < 1) throw ConfigError(fmt::format("{}.{}: found {}, want at least 1", where, key, value));
-  };
   const auto named = [&](const char* key, const std::string& value) {
     if (value.empty()) throw ConfigError(fmt::format("{}.{}: is not set", where, key));
   };
   named("model", recipe.model);
   named("dataset", recipe.dataset);
-  positive("batch", recipe.batch);
-  positive("accumulate", recipe.accumulate);
+  check_numbers(recipe, where);
   if (recipe.mean_of_ranks && recipe.accumulate > 1) {
     throw ConfigError(
         fmt::format("{}.mean_of_ranks: found true with accumulate {}, want one of the two", where, recipe.accumulate));
@@ -243,21 +287,8 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
     throw ConfigError(fmt::format("{}: found iterations {} and epochs {}, want one of the two", where,
                                   recipe.iterations, recipe.epochs));
   }
-  if (recipe.epochs == 0) {
-    positive("iterations", recipe.iterations);
-  } else {
-    positive("epochs", recipe.epochs);
-  }
-  positive("evaluation.batch", recipe.evaluation.batch);
-  positive("save_every", recipe.save_every);
-  positive("keep_last", recipe.keep_last);
-  if (recipe.workers < 0)
-    throw ConfigError(fmt::format("{}.workers: found {}, want at least 0", where, recipe.workers));
-  if (recipe.evaluation.scales.empty())
-    throw ConfigError(fmt::format("{}.evaluation.scales: is empty, want at least one scale", where));
-  for (double scale : recipe.evaluation.scales) {
-    if (!(scale > 0))
-      throw ConfigError(fmt::format("{}.evaluation.scales: found {}, want numbers above 0", where, scale));
+  if (recipe.epochs == 0 && recipe.iterations == 0) {
+    throw ConfigError(fmt::format("{}.iterations: found 0, want at least 1", where));
   }
   return recipe;
 }

@@ -70,6 +70,11 @@ std::filesystem::path find_recipe(const std::string& name);
 /// the model's family go into `let`, under those of "let." overrides. ConfigError names the file and the key.
 Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
+/// Throws ConfigError, which begins with `where`, unless every number is within what a test protocol can be run with.
+void check_evaluation(const EvaluationRecipe& evaluation, const std::string& where);
+/// The same unless there are scales, each from 1/64 to 64.
+void check_scales(const std::vector<double>& scales, const std::string& where);
+
 /// Markdown: every key of a recipe (docs/training.md is made of it).
 std::string document_recipe();
 

@@ -4,17 +4,28 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "data/codec.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
+#include "engine/json/file.h"
 
 namespace psanet::apps {
 
 namespace {
 
-bool is_score_line(const nlohmann::ordered_json& entry) {
+/// A line of metrics.jsonl: an object with a number "iteration", or nothing.
+std::optional<nlohmann::json> entry_of(const std::string& line) try {
+  nlohmann::json entry = parse_json(line, "", raise<ConfigError>);
+  const bool good = entry.is_object() && entry.contains("iteration") && entry["iteration"].is_number();
+  return good ? std::optional(std::move(entry)) : std::nullopt;
+} catch (const ConfigError&) {
+  return std::nullopt;
+}
+
+bool is_score_line(const nlohmann::json& entry) {
   for (const auto& [key, value] : entry.items()) {
     if (key.size() > 4 && key.compare(key.size() - 4, 4, "_val") == 0) return true;
   }
@@ -44,11 +55,11 @@ std::string log_until(const std::string& log, int64_t iterations, bool keep_scor
   std::istringstream lines(log);
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
-    const nlohmann::ordered_json entry = nlohmann::ordered_json::parse(line, nullptr, false);
-    if (!entry.is_object()) continue;  // cut off in the middle of a write
-    const int64_t iteration = entry.value("iteration", int64_t{0});
-    if (iteration > iterations) continue;
-    if (iteration == iterations && !keep_scores && is_score_line(entry)) continue;
+    const std::optional<nlohmann::json> entry = entry_of(line);
+    if (!entry) continue;  // cut off in the middle of a write
+    const double iteration = entry->at("iteration").get<double>();
+    if (iteration > static_cast<double>(iterations)) continue;
+    if (iteration == static_cast<double>(iterations) && !keep_scores && is_score_line(*entry)) continue;
     kept += line + "\n";
   }
   return kept;
@@ -80,15 +91,14 @@ std::map<std::string, LoggedSeries> read_run_log(const std::filesystem::path& fi
   for (int number = 1; std::getline(in, line); ++number) {
     const bool cut_off = in.eof();  // no newline behind it
     if (line.empty()) continue;
-    const nlohmann::json entry = nlohmann::json::parse(line, nullptr, false);
-    const bool good = entry.is_object() && entry.contains("iteration") && entry["iteration"].is_number();
-    if (!good && cut_off) break;
-    if (!good) {
+    const std::optional<nlohmann::json> entry = entry_of(line);
+    if (!entry && cut_off) break;
+    if (!entry) {
       throw ConfigError(
           fmt::format("{}, line {}: want a JSON object with a number \"iteration\"", file.string(), number));
     }
-    const double iteration = entry["iteration"];
-    for (const auto& [key, value] : entry.items()) {
+    const double iteration = entry->at("iteration");
+    for (const auto& [key, value] : entry->items()) {
       if (key == "iteration" || !value.is_number()) continue;
       LoggedSeries& series = log[key];
       while (!series.iterations.empty() && series.iterations.back() >= iteration) {

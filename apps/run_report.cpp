@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -12,6 +11,7 @@
 #include "apps/svg_chart.h"
 #include "data/file_bytes.h"
 #include "engine/error.h"
+#include "engine/json/reader.h"
 
 namespace psanet::apps {
 
@@ -36,11 +36,9 @@ svg text.readout { fill: var(--ink); }
 )";
 
 std::optional<json> read_json(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  if (!in) return std::nullopt;
-  json document = json::parse(in, nullptr, false);
-  if (document.is_discarded()) throw ConfigError(fmt::format("{}: not valid JSON", file.string()));
-  return document;
+  std::error_code none;
+  if (!std::filesystem::exists(file, none)) return std::nullopt;
+  return psanet::read_json(file, raise<ConfigError>);
 }
 
 std::string picture(const std::filesystem::path& file) {
@@ -99,18 +97,30 @@ std::string curves(const Log& log) {
   return fmt::format("<h2>Curves</h2>\n<div class=\"charts\">\n{}</div>\n", out);
 }
 
-std::string class_table(const json& metrics) {
+/// A share that may be missing or null.
+std::optional<double> share_of(const JsonReader& object, const std::string& key) {
+  const auto share = object.find(key);
+  return share && !share->value().is_null() ? std::optional(share->number()) : std::nullopt;
+}
+
+/// A string that may be missing or empty.
+std::string text(const JsonReader& object, const std::string& key) {
+  const auto member = object.find(key);
+  return member ? member->text() : "";
+}
+
+std::string class_table(const JsonReader& metrics) {
   std::string rows;
-  const auto cell = [](const json& share) {
-    return share.is_number() ? fmt::format("{:.1f}", 100 * share.get<double>()) : std::string("n/a");
+  const auto cell = [](std::optional<double> share) {
+    return share ? fmt::format("{:.1f}", 100 * *share) : std::string("n/a");
   };
-  for (const json& c : metrics.value("classes", json::array())) {
-    const json iou = c.value("iou", json());
-    const double width = iou.is_number() ? 12 * iou.get<double>() : 0;
+  const auto classes = metrics.find("classes");
+  for (const JsonReader& c : classes ? classes->items() : std::vector<JsonReader>()) {
+    const std::optional<double> iou = share_of(c, "iou");
     rows += fmt::format(
         "<tr><td>{}</td><td class=\"number\">{}</td><td><span class=\"bar\" style=\"width:{:.2f}rem\"></span></td>"
         "<td class=\"number\">{}</td></tr>\n",
-        html_text(c.value("name", "")), cell(iou), width, cell(c.value("accuracy", json())));
+        html_text(text(c, "name")), cell(iou), 12 * iou.value_or(0), cell(share_of(c, "accuracy")));
   }
   return fmt::format(
       "<h2>Class by class</h2>\n<table><tr><th>class</th><th class=\"number\">IoU %</th><th></th><th "
@@ -135,30 +145,41 @@ std::string samples(const std::filesystem::path& folder) {
 }  // namespace
 
 std::string run_report(const std::filesystem::path& run_folder) {
-  const std::optional<json> recipe = read_json(run_folder / "recipe.json");
-  if (!recipe) throw ConfigError(fmt::format("{}: no run folder (it has no recipe.json)", run_folder.string()));
+  const std::filesystem::path recipe_file = run_folder / "recipe.json",
+                              scores_file = run_folder / "evaluation" / "metrics.json";
+  const std::optional<json> recipe_json = read_json(recipe_file);
+  if (!recipe_json) throw ConfigError(fmt::format("{}: no run folder (it has no recipe.json)", run_folder.string()));
+  const JsonReader recipe = JsonReader::of_file(*recipe_json, recipe_file.string());
+  recipe.members();
+  const auto number = [](const JsonReader& object, const char* key) {
+    const auto member = object.find(key);
+    return member ? member->integer() : 0;
+  };
   const Log log = read_run_log(run_folder / "metrics.jsonl");
-  const std::optional<json> metrics = read_json(run_folder / "evaluation" / "metrics.json");
+  const std::optional<json> scores_json = read_json(scores_file);
+  std::optional<JsonReader> metrics;
+  if (scores_json) metrics = JsonReader::of_file(*scores_json, scores_file.string());
+  if (metrics) metrics->members();
 
   const std::string name =
       run_folder.filename().empty() ? run_folder.parent_path().filename().string() : run_folder.filename().string();
   std::string body =
       fmt::format("<h1>{}</h1>\n<p>{}</p>\n<p class=\"soft\">{} on {}, batch {}</p>\n<div class=\"figures\">",
-                  html_text(name), html_text(recipe->value("about", "")), html_text(recipe->value("model", "")),
-                  html_text(recipe->value("dataset", "")), recipe->value("batch", 0));
+                  html_text(name), html_text(text(recipe, "about")), html_text(text(recipe, "model")),
+                  html_text(text(recipe, "dataset")), number(recipe, "batch"));
   if (const auto loss = log.find("loss"); loss != log.end()) {
-    body += figure("iteration", fmt::format("{:.0f} of {}", loss->second.iterations.back(),
-                                            recipe->value("iterations", int64_t{0})));
+    body +=
+        figure("iteration", fmt::format("{:.0f} of {}", loss->second.iterations.back(), number(recipe, "iterations")));
     body += figure("loss", fmt::format("{:.4f}", loss->second.values.back()));
   }
   if (metrics) {
     for (const auto& [key, title] : {std::pair{"mIoU", "mIoU"}, {"mAcc", "mAcc"}, {"pixel_accuracy", "pixel accuracy"}})
-      body += figure(title, fmt::format("{:.2f} %", 100 * metrics->value(key, 0.0)));
+      body += figure(title, fmt::format("{:.2f} %", 100 * share_of(*metrics, key).value_or(0)));
   }
   body += "</div>\n";
   if (metrics) {
     body += fmt::format("<p class=\"soft\">{}. Means over all classes; one that never occurs counts as 0.</p>\n",
-                        html_text(metrics->value("protocol", "")));
+                        html_text(text(*metrics, "protocol")));
   }
   body += curves(log);
   if (metrics) body += class_table(*metrics);
@@ -166,7 +187,7 @@ std::string run_report(const std::filesystem::path& run_folder) {
     body += "<h2>Confusion matrix</h2>\n" + picture(confusion) + "\n";
   body += samples(run_folder / "samples");
   body += fmt::format("<h2>Recipe</h2>\n<details><summary>recipe.json</summary><pre>{}</pre></details>\n{}",
-                      html_text(recipe->dump(2)), chart_script());
+                      html_text(recipe_json->dump(2)), chart_script());
   return html_page(name, kStyle, body);
 }
 

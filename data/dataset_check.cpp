@@ -9,8 +9,8 @@
 
 #include "data/error.h"
 #include "data/list_file.h"
-#include "data/nearest_name.h"
 #include "data/sample_check.h"
+#include "engine/json/nearest.h"
 
 namespace psanet::data {
 namespace {

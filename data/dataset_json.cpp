@@ -1,10 +1,8 @@
 // The reader of dataset.json: every key is known or an error.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
-#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -13,63 +11,28 @@
 
 #include "data/dataset.h"
 #include "data/error.h"
-#include "data/file_bytes.h"
-#include "data/nearest_name.h"
+#include "engine/json/nearest.h"
+#include "engine/json/reader.h"
 
 namespace psanet::data {
 namespace {
 
 using nlohmann::json;
 
-/// A value and where it stands, so that every complaint can name file and JSON path.
-class Reader {
- public:
-  Reader(const json& value, std::string path, const std::filesystem::path& file)
-      : value_(value), path_(std::move(path)), file_(file) {}
+constexpr JsonKind kDatasetJson{raise<DataError>, true};
 
-  [[noreturn]] void fail(const std::string& what) const {
-    throw DataError(fmt::format("{}: at {}: {}", file_.string(), path_.empty() ? "the top" : path_, what));
-  }
-  const json& value() const { return value_; }
-  const std::string& path() const { return path_; }
+std::string text(const JsonReader& reader) {
+  std::string text = reader.text();
+  if (text.empty()) reader.wrong("a text");
+  return text;
+}
 
-  void only_keys(std::initializer_list<std::string_view> keys) const {
-    if (!value_.is_object()) fail(fmt::format("found {}, wanted an object", value_.type_name()));
-    for (const auto& [key, unused] : value_.items()) {
-      if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
-      fail(fmt::format("unknown key \"{}\"; {}", key, suggestion(key, std::vector<std::string_view>(keys))));
-    }
-  }
-  bool has(const char* key) const { return value_.contains(key); }
-  Reader get(const std::string& key) const {
-    if (!value_.contains(key)) fail(fmt::format("the key \"{}\" is missing", key));
-    return {value_.at(key), path_ + "/" + key, file_};
-  }
-  Reader item(std::size_t i) const { return {value_.at(i), fmt::format("{}/{}", path_, i), file_}; }
-  std::string text() const {
-    if (!value_.is_string() || value_.get_ref<const std::string&>().empty()) {
-      fail(fmt::format("found {}, wanted a text", value_.dump()));
-    }
-    return value_.get<std::string>();
-  }
-  const json& list(const char* wanted) const {
-    if (!value_.is_array() || value_.empty()) fail(fmt::format("found {}, wanted {}", value_.type_name(), wanted));
-    return value_;
-  }
-  Rgb color() const {
-    if (value_.is_array() && value_.size() == 3 && std::all_of(value_.begin(), value_.end(), [](const json& v) {
-          return v.is_number_integer() && v.get<std::int64_t>() >= 0 && v.get<std::int64_t>() <= 255;
-        })) {
-      return {value_[0].get<std::uint8_t>(), value_[1].get<std::uint8_t>(), value_[2].get<std::uint8_t>()};
-    }
-    fail(fmt::format("found {}, wanted a colour [red, green, blue] with values 0..255", value_.dump()));
-  }
-
- private:
-  const json& value_;
-  std::string path_;
-  const std::filesystem::path& file_;
-};
+Rgb color(const JsonReader& reader) {
+  const char* const wanted = "a colour [red, green, blue] with values 0..255";
+  if (reader.items(wanted).size() != 3) reader.wrong(wanted);
+  const auto value = [&](std::size_t i) { return std::uint8_t(reader.item(i).integer(0, 255)); };
+  return {value(0), value(1), value(2)};
+}
 
 struct Range {
   int first = 0, last = 0;
@@ -91,34 +54,38 @@ std::optional<Range> parse_range(std::string_view text) {
   return range;
 }
 
-/// {"0": "ignore", "1-150": "0-149", "7": 0}: file values on the left, classes on the right.
-void read_label_map(const Reader& reader, Dataset& dataset) {
-  if (!reader.value().is_object() || reader.value().empty()) {
-    reader.fail(fmt::format("found {}, wanted an object of file value: class", reader.value().type_name()));
+/// The classes that an entry of label_map names, or none: "ignore".
+std::optional<Range> read_classes(const JsonReader& entry, const Range& from, int class_count) {
+  const json& value = entry.value();
+  if (value == "ignore") return std::nullopt;
+  std::optional<Range> to;
+  if (value.is_string()) to = parse_range(value.get_ref<const std::string&>());
+  if (value.is_number()) {
+    const int index = int(entry.integer(0, class_count - 1));
+    to = Range{index, index};
   }
-  for (const auto& [key, unused] : reader.value().items()) {
-    const Reader entry = reader.get(key);
+  if (!to || to->last >= class_count) {
+    entry.wrong(fmt::format("\"ignore\", a class 0..{} or a range of classes", class_count - 1));
+  }
+  if (to->last - to->first != from.last - from.first) {
+    entry.fail(fmt::format("{} file values cannot stand for {} classes", from.last - from.first + 1,
+                           to->last - to->first + 1));
+  }
+  return to;
+}
+
+/// {"0": "ignore", "1-150": "0-149", "7": 0}: file values on the left, classes on the right.
+void read_label_map(const JsonReader& reader, Dataset& dataset) {
+  const auto entries = reader.members("an object of file value: class");
+  if (entries.empty()) reader.wrong("an object of file value: class");
+  for (const auto& [key, entry] : entries) {
     const auto from = parse_range(key);
     if (!from || from->last > 255) entry.fail("wanted a file value 0..255 or a range such as \"1-150\" as the key");
-    std::optional<Range> to;
-    const json& value = entry.value();
-    const bool ignore = value == "ignore";
-    if (value.is_number_integer()) to = Range{value.get<int>(), value.get<int>()};
-    if (value.is_string() && !ignore) to = parse_range(value.get<std::string>());
-    if (!ignore) {
-      if (!to || to->first < 0 || to->last >= dataset.class_count()) {
-        entry.fail(fmt::format("found {}, wanted \"ignore\", a class 0..{} or a range of classes", value.dump(),
-                               dataset.class_count() - 1));
-      }
-      if (to->last - to->first != from->last - from->first) {
-        entry.fail(fmt::format("{} file values cannot stand for {} classes", from->last - from->first + 1,
-                               to->last - to->first + 1));
-      }
-    }
+    const auto to = read_classes(entry, *from, dataset.class_count());
     for (int v = from->first; v <= from->last; ++v) {
       auto& slot = dataset.class_of[std::size_t(v)];
       if (slot >= 0) entry.fail(fmt::format("file value {} is mapped twice", v));
-      slot = std::int16_t(ignore ? kIgnore : to->first + (v - from->first));
+      slot = std::int16_t(to ? to->first + (v - from->first) : kIgnore);
     }
   }
   for (int c = 0; c < dataset.class_count(); ++c) {
@@ -128,44 +95,46 @@ void read_label_map(const Reader& reader, Dataset& dataset) {
   }
 }
 
-}  // namespace
-
-Dataset dataset_from_json(const json& document, const std::filesystem::path& file) {
-  const Reader top(document, "", file);
-  top.only_keys({"name", "about", "classes", "ignore_color", "label_map", "lists"});
-  Dataset dataset;
-  dataset.file = file;
-  dataset.name = top.get("name").text();
-  if (top.has("about")) top.get("about").text();
-  if (top.has("ignore_color")) dataset.ignore_color = top.get("ignore_color").color();
-
-  const Reader classes = top.get("classes");
-  const std::size_t count = classes.list("a list of classes").size();
-  if (count > 255)
-    classes.fail(fmt::format("{} classes, at most 255 fit into an 8-bit label beside the ignore value", count));
+void read_classes(const JsonReader& list, Dataset& dataset) {
+  const auto items = list.items("a list of classes");
+  if (items.empty()) list.wrong("a list of classes");
+  if (items.size() > 255) {
+    list.fail(fmt::format("{} classes, at most 255 fit into an 8-bit label beside the ignore value", items.size()));
+  }
   std::set<std::string> seen;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Reader item = classes.item(i);
+  for (const JsonReader& item : items) {
     item.only_keys({"name", "color"});
-    dataset.classes.push_back({item.get("name").text(), item.get("color").color()});
+    dataset.classes.push_back({text(item.at("name")), color(item.at("color"))});
     if (!seen.insert(dataset.classes.back().name).second) {
       item.fail(fmt::format("a second class named \"{}\"", dataset.classes.back().name));
     }
   }
+}
+
+}  // namespace
+
+Dataset dataset_from_json(const json& document, const std::filesystem::path& file) {
+  const JsonReader top(document, file.string() + ": at the top", file.string() + ": at /", kDatasetJson);
+  top.only_keys({"name", "about", "classes", "ignore_color", "label_map", "lists"});
+  Dataset dataset;
+  dataset.file = file;
+  dataset.name = text(top.at("name"));
+  if (const auto about = top.find("about")) text(*about);
+  if (const auto ignored = top.find("ignore_color")) dataset.ignore_color = color(*ignored);
+  read_classes(top.at("classes"), dataset);
 
   dataset.class_of.fill(-1);
-  if (top.has("label_map")) {
-    read_label_map(top.get("label_map"), dataset);
+  if (const auto map = top.find("label_map")) {
+    read_label_map(*map, dataset);
   } else {
     for (int c = 0; c < dataset.class_count(); ++c) dataset.class_of[std::size_t(c)] = std::int16_t(c);
     dataset.class_of[kIgnore] = kIgnore;
   }
 
-  const Reader lists = top.get("lists");
-  if (!lists.value().is_object() || lists.value().empty()) {
-    lists.fail("wanted an object of split: list file, such as {\"train\": \"lists/train.txt\"}");
-  }
-  for (const auto& [split, unused] : lists.value().items()) dataset.lists[split] = lists.get(split).text();
+  const char* const wanted = "an object of split: list file, such as {\"train\": \"lists/train.txt\"}";
+  const auto lists = top.at("lists").members(wanted);
+  if (lists.empty()) top.at("lists").wrong(wanted);
+  for (const auto& [split, list] : lists) dataset.lists[split] = text(list);
   return dataset;
 }
 
@@ -183,16 +152,7 @@ Dataset load_dataset(const std::string& name_or_path) {
                                   suggestion(name_or_path, known_datasets())));
     }
   }
-  const std::vector<std::uint8_t> bytes = read_file_bytes(file);
-  json document;
-  try {
-    document = json::parse(bytes.begin(), bytes.end());
-  } catch (const json::parse_error& problem) {
-    const auto line =
-        1 + std::count(bytes.begin(), bytes.begin() + std::ptrdiff_t(std::min(problem.byte, bytes.size())), '\n');
-    throw DataError(fmt::format("{}: line {}: not valid JSON", file.string(), line));
-  }
-  return dataset_from_json(document, file);
+  return dataset_from_json(read_json(file, raise<DataError>), file);
 }
 
 }  // namespace psanet::data

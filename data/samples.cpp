@@ -7,7 +7,7 @@
 #include "data/codec.h"
 #include "data/error.h"
 #include "data/list_file.h"
-#include "data/nearest_name.h"
+#include "engine/json/nearest.h"
 
 namespace psanet::data {
 namespace {

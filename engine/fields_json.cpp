@@ -4,10 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdint>
 #include <nlohmann/json.hpp>
-#include <numeric>
+
+#include "engine/json/reader.h"
 
 namespace psanet {
 
@@ -16,105 +15,78 @@ using nlohmann::ordered_json;
 
 namespace {
 
-std::string shown(const json& value) {
-  std::string text = value.dump();
-  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
-}
-
 std::string joined(std::span<const char* const> names) {
   return fmt::format("{}", fmt::join(names.begin(), names.end(), ", "));
 }
 
 /// Reads one level of an object; nested objects push a level.
-class Reader final : public Fields {
+class FieldsReader final : public Fields {
  public:
-  Reader(const json& object, const std::string& path) { push(object, path); }
+  FieldsReader(const json& object, const std::string& path) { push({object, path}); }
 
   void operator()(const char* name, bool& value, const char*) override {
-    if (const json* j = find(name)) {
-      if (!j->is_boolean()) wrong(name, *j, "true or false");
-      value = j->get<bool>();
-    }
+    if (const auto j = find(name)) value = j->boolean();
   }
   void operator()(const char* name, int64_t& value, const char*) override {
-    if (const json* j = find(name)) value = integer(name, *j);
+    if (const auto j = find(name)) value = j->integer();
   }
   void operator()(const char* name, double& value, const char*) override {
-    if (const json* j = find(name)) value = number(name, *j);
+    if (const auto j = find(name)) value = j->number();
   }
   void operator()(const char* name, std::string& value, const char*) override {
-    if (const json* j = find(name)) value = text(name, *j);
+    if (const auto j = find(name)) value = j->text();
   }
   void operator()(const char* name, Size2& value, const char*) override {
-    const json* j = find(name);
+    const auto j = find(name);
     if (!j) return;
-    if (j->is_array()) {
-      if (j->size() != 2) wrong(name, *j, "a number or [height, width]");
-      value = {integer(name, (*j)[0]), integer(name, (*j)[1])};
+    if (j->value().is_array()) {
+      if (j->value().size() != 2) j->wrong("a number or [height, width]");
+      value = {j->with(j->value()[0]).integer(), j->with(j->value()[1]).integer()};
     } else {
-      value.h = value.w = integer(name, *j);
+      value.h = value.w = j->integer();
     }
   }
   void operator()(const char* name, std::optional<int64_t>& value, const char*) override {
-    if (const json* j = find(name)) {
-      value.reset();
-      if (!j->is_null()) value = integer(name, *j, "an integer or null");
-    }
+    const auto j = find(name);
+    if (!j) return;
+    value.reset();
+    if (j->value().is_null()) return;
+    if (!j->value().is_number()) j->wrong("an integer or null");
+    value = j->integer();
   }
   void operator()(const char* name, std::optional<double>& value, const char*) override {
-    if (const json* j = find(name)) {
-      value.reset();
-      if (!j->is_null()) value = number(name, *j, "a number or null");
-    }
+    const auto j = find(name);
+    if (!j) return;
+    value.reset();
+    if (j->value().is_null()) return;
+    if (!j->value().is_number()) j->wrong("a number or null");
+    value = j->number();
   }
   void operator()(const char* name, std::vector<int64_t>& value, const char*) override {
-    if (const json* j = find(name)) {
-      if (!j->is_array()) wrong(name, *j, "a list of integers");
-      value.clear();
-      for (size_t i = 0; i < j->size(); ++i) value.push_back(integer(item_name(name, i), (*j)[i]));
-    }
+    list(name, value, "a list of integers", [](const JsonReader& item) { return item.integer(); });
   }
   void operator()(const char* name, std::vector<double>& value, const char*) override {
-    if (const json* j = find(name)) {
-      if (!j->is_array()) wrong(name, *j, "a list of numbers");
-      value.clear();
-      for (size_t i = 0; i < j->size(); ++i) value.push_back(number(item_name(name, i), (*j)[i]));
-    }
+    list(name, value, "a list of numbers", [](const JsonReader& item) { return item.number(); });
   }
   void operator()(const char* name, std::vector<std::string>& value, const char*) override {
-    if (const json* j = find(name)) {
-      if (!j->is_array()) wrong(name, *j, "a list of strings");
-      value.clear();
-      for (size_t i = 0; i < j->size(); ++i) value.push_back(text(item_name(name, i), (*j)[i]));
-    }
+    list(name, value, "a list of strings", [](const JsonReader& item) { return item.text(); });
   }
   void choice(const char* name, int& value, std::span<const char* const> names, const char*) override {
-    const json* j = find(name);
+    const auto j = find(name);
     if (!j) return;
-    if (!j->is_string()) wrong(name, *j, "one of " + joined(names));
-    auto found = std::find(names.begin(), names.end(), j->get<std::string>());
-    if (found == names.end()) wrong(name, *j, "one of " + joined(names));
+    const auto found = std::find_if(names.begin(), names.end(), [&](const char* n) { return j->value() == n; });
+    if (found == names.end()) j->wrong("one of " + joined(names));
     value = static_cast<int>(found - names.begin());
   }
 
   /// Every key of the current object must have been asked for.
-  void check_unknown() const {
-    const Level& level = levels_.back();
-    for (const auto& item : level.object->items()) {
-      if (std::find(level.known.begin(), level.known.end(), item.key()) != level.known.end()) continue;
-      const std::string like = nearest(item.key(), level.known);
-      throw ConfigError(fmt::format("{}: unknown key \"{}\"{}; known keys: {}", level.path, item.key(),
-                                    like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
-                                    level.known.empty() ? "none" : fmt::format("{}", fmt::join(level.known, ", "))));
-    }
-  }
+  void check_unknown() const { levels_.back().object.only_keys(levels_.back().known); }
 
  protected:
   bool enter(const char* name, const char*) override {
-    const json* j = find(name);
-    if (!j) return false;
-    push(*j, levels_.back().path + "." + name);
-    return true;
+    const auto j = find(name);
+    if (j) push(*j);
+    return j.has_value();
   }
   void leave() override {
     check_unknown();
@@ -123,42 +95,24 @@ class Reader final : public Fields {
 
  private:
   struct Level {
-    const json* object;
-    std::string path;
+    JsonReader object;
     std::vector<std::string> known;
   };
 
-  void push(const json& object, const std::string& path) {
-    if (!object.is_object())
-      throw ConfigError(fmt::format("{}: found {}, want an object {{...}}", path, shown(object)));
-    levels_.push_back({&object, path, {}});
+  void push(const JsonReader& object) {
+    if (!object.value().is_object()) object.wrong("an object {...}");
+    levels_.push_back({object, {}});
   }
-  const json* find(const char* name) {
-    Level& level = levels_.back();
-    level.known.emplace_back(name);
-    auto it = level.object->find(name);
-    return it == level.object->end() ? nullptr : &*it;
+  std::optional<JsonReader> find(const char* name) {
+    levels_.back().known.emplace_back(name);
+    return levels_.back().object.find(name);
   }
-  static std::string item_name(const char* name, size_t i) { return fmt::format("{}[{}]", name, i); }
-  [[noreturn]] void wrong(const std::string& name, const json& found, const std::string& want) const {
-    throw ConfigError(fmt::format("{}.{}: found {}, want {}", levels_.back().path, name, shown(found), want));
-  }
-  int64_t integer(const std::string& name, const json& j, const char* want = "an integer") const {
-    if (j.is_number_float()) {  // 3.0 is an integer too
-      const double value = j.get<double>();
-      if (std::abs(value) < 0x1p53 && value == std::floor(value)) return static_cast<int64_t>(value);
-    }
-    const bool too_large = j.is_number_unsigned() && j.get<uint64_t>() > uint64_t{INT64_MAX};
-    if (!j.is_number_integer() || too_large) wrong(name, j, want);
-    return j.get<int64_t>();
-  }
-  double number(const std::string& name, const json& j, const char* want = "a number") const {
-    if (!j.is_number()) wrong(name, j, want);
-    return j.get<double>();
-  }
-  std::string text(const std::string& name, const json& j) const {
-    if (!j.is_string()) wrong(name, j, "a string");
-    return j.get<std::string>();
+  template <class T, class Read>
+  void list(const char* name, std::vector<T>& value, const char* like, Read read) {
+    const auto j = find(name);
+    if (!j) return;
+    value.clear();
+    for (const JsonReader& item : j->items(like)) value.push_back(read(item));
   }
 
   std::vector<Level> levels_;
@@ -269,7 +223,7 @@ class Documenter final : public Fields {
 }  // namespace
 
 void read_fields(const json& object, const std::string& path, const FieldsFunction& visit) {
-  Reader reader(object, path);
+  FieldsReader reader(object, path);
   visit(reader);
   reader.check_unknown();
 }
@@ -284,29 +238,6 @@ std::string document_fields(const FieldsFunction& visit) {
   Documenter documenter;
   visit(documenter);
   return documenter.take();
-}
-
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
-  std::string best;
-  size_t best_distance = word.size() / 2 + 1;  // farther than this is no likeness
-  for (const std::string& candidate : candidates) {
-    std::vector<size_t> row(candidate.size() + 1);
-    std::iota(row.begin(), row.end(), size_t{0});
-    for (size_t i = 0; i < word.size(); ++i) {
-      size_t diagonal = row[0];
-      row[0] = i + 1;
-      for (size_t j = 0; j < candidate.size(); ++j) {
-        const size_t substituted = diagonal + (word[i] == candidate[j] ? 0 : 1);
-        diagonal = row[j + 1];
-        row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
-      best = candidate;
-    }
-  }
-  return best;
 }
 
 }  // namespace psanet

@@ -31,7 +31,4 @@ std::string document_struct(T value) {
   return document_fields([&](Fields& f) { value.fields(f); });
 }
 
-/// The candidate that is most like `word` (edit distance), or "" if none is near.
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
-
 }  // namespace psanet

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "engine/atomic_file.h"
 #include "engine/error.h"
-#include "engine/fields_json.h"
+#include "engine/json/nearest.h"
+#include "engine/json/reader.h"
+#include "engine/json/text.h"
+#include "engine/type.h"
 
 namespace psanet {
 
@@ -71,9 +75,7 @@ FileTensor make(const char* dtype, std::vector<int64_t> shape, std::span<const T
 }  // namespace
 
 int64_t FileTensor::elements() const {
-  int64_t count = 1;
-  for (int64_t size : shape) count *= size;
-  return count;
+  return psanet::elements(shape);
 }
 
 template <class T>
@@ -133,6 +135,68 @@ const FileTensor& Safetensors::at(const std::string& name) const {
                                  like.empty() ? "" : fmt::format("; the most similar name is \"{}\"", like)));
 }
 
+namespace {
+
+/// Where the data of a tensor are, in bytes after the header.
+struct Place {
+  std::string name;
+  uint64_t begin = 0, end = 0;
+};
+
+Place read_place(const std::string& name, const JsonReader& entry, uint64_t data_bytes, Safetensors& file) {
+  FileTensor tensor{entry.at("dtype").text(), {}, {}};
+  uint64_t wanted = static_cast<uint64_t>(dtype_bytes(tensor.dtype));
+  if (wanted == 0) entry.fail(fmt::format("the unknown dtype {}", printed(tensor.dtype)));
+  for (const JsonReader& size : entry.at("shape").items()) {
+    tensor.shape.push_back(size.integer());
+    if (tensor.shape.back() < 0 ||
+        __builtin_mul_overflow(wanted, static_cast<uint64_t>(tensor.shape.back()), &wanted)) {
+      entry.fail("an impossible shape");
+    }
+  }
+  const JsonReader offsets = entry.at("data_offsets");
+  if (offsets.items().size() != 2) offsets.wrong("[begin, end]");
+  Place place{name, static_cast<uint64_t>(offsets.item(0).integer(0)),
+              static_cast<uint64_t>(offsets.item(1).integer(0))};
+  if (place.begin > place.end || place.end > data_bytes) {
+    entry.fail(fmt::format("ends at byte {} of {} data bytes; the file is cut short", place.end, data_bytes));
+  }
+  if (place.end - place.begin != wanted) {
+    entry.fail(fmt::format("has {} bytes, its shape needs {}", place.end - place.begin, wanted));
+  }
+  file.tensors.emplace(name, std::move(tensor));
+  return place;
+}
+
+/// Fills in metadata, and tensors without their bytes. Tensors do not overlap: together they are no larger than the
+/// file.
+std::vector<Place> read_places(const json& header, const std::string& unreadable, uint64_t data_bytes,
+                               Safetensors& file) {
+  std::vector<Place> places;
+  for (const auto& [name, value] : header.items()) {
+    const JsonReader entry(value, fmt::format("{}entry \"{}\"", unreadable, printed(name)), {raise<WeightsError>});
+    if (name == "__metadata__") {
+      for (const auto& [key, text] : entry.members()) file.metadata[key] = text.text();
+    } else {
+      places.push_back(read_place(name, entry, data_bytes, file));
+    }
+  }
+  std::sort(places.begin(), places.end(),
+            [](const Place& a, const Place& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  const Place* last = nullptr;
+  for (const Place& place : places) {
+    if (place.begin == place.end) continue;
+    if (last && place.begin < last->end) {
+      throw WeightsError(
+          fmt::format("{}tensors \"{}\" and \"{}\" overlap", unreadable, printed(last->name), printed(place.name)));
+    }
+    last = &place;
+  }
+  return places;
+}
+
+}  // namespace
+
 Safetensors read_safetensors(const std::filesystem::path& path) {
   const auto fail = [&](const std::string& why) -> WeightsError {
     return WeightsError(fmt::format("{}: not a readable safetensors file: {}", path.string(), why));
@@ -152,46 +216,23 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   if (header_bytes > file_bytes - 8) {
     throw fail(fmt::format("its header claims {} bytes, the file has {}", header_bytes, file_bytes));
   }
+  if (header_bytes > static_cast<uint64_t>(JsonLimits().bytes)) {
+    throw fail(fmt::format("its header has {} bytes, want at most {}", header_bytes, JsonLimits().bytes));
+  }
   std::string header(header_bytes, '\0');
   in.read(header.data(), static_cast<std::streamsize>(header_bytes));
-  const json parsed = json::parse(header, nullptr, false);
+  const std::string unreadable = path.string() + ": not a readable safetensors file: ";
+  const json parsed = parse_json(header, unreadable + "its header is no JSON object", raise<WeightsError>);
   if (!parsed.is_object()) throw fail("its header is no JSON object");
 
   const uint64_t data_bytes = file_bytes - 8 - header_bytes;
   Safetensors file;
-  for (const auto& [name, entry] : parsed.items()) {
-    try {
-      if (name == "__metadata__") {
-        file.metadata = entry.get<std::map<std::string, std::string>>();
-        continue;
-      }
-      FileTensor tensor{entry.at("dtype").get<std::string>(), entry.at("shape").get<std::vector<int64_t>>(), {}};
-      const auto begin = entry.at("data_offsets").at(0).get<uint64_t>();
-      const auto end = entry.at("data_offsets").at(1).get<uint64_t>();
-      const int64_t value_bytes = dtype_bytes(tensor.dtype);
-      if (value_bytes == 0) throw fail(fmt::format("tensor \"{}\" has the unknown dtype {}", name, tensor.dtype));
-      uint64_t wanted = static_cast<uint64_t>(value_bytes);
-      for (int64_t size : tensor.shape) {
-        if (size < 0 || (size > 0 && wanted > UINT64_MAX / static_cast<uint64_t>(size))) {
-          throw fail(fmt::format("tensor \"{}\" has an impossible shape", name));
-        }
-        wanted *= static_cast<uint64_t>(size);
-      }
-      if (begin > end || end > data_bytes) {
-        throw fail(fmt::format("tensor \"{}\" ends at byte {} of {} data bytes; the file is cut short", name, end,
-                               data_bytes));
-      }
-      if (end - begin != wanted) {
-        throw fail(fmt::format("tensor \"{}\" has {} bytes, its shape needs {}", name, end - begin, wanted));
-      }
-      tensor.bytes.resize(wanted);
-      in.seekg(static_cast<std::streamoff>(8 + header_bytes + begin));
-      in.read(reinterpret_cast<char*>(tensor.bytes.data()), static_cast<std::streamsize>(wanted));
-      if (!in) throw fail(fmt::format("tensor \"{}\" could not be read", name));
-      file.tensors.emplace(name, std::move(tensor));
-    } catch (const json::exception& e) {
-      throw fail(fmt::format("entry \"{}\": {}", name, e.what()));
-    }
+  for (const Place& place : read_places(parsed, unreadable, data_bytes, file)) {
+    FileTensor& tensor = file.tensors.at(place.name);
+    tensor.bytes.resize(place.end - place.begin);
+    in.seekg(static_cast<std::streamoff>(8 + header_bytes + place.begin));
+    in.read(reinterpret_cast<char*>(tensor.bytes.data()), static_cast<std::streamsize>(tensor.bytes.size()));
+    if (!in) throw fail(fmt::format("tensor \"{}\" could not be read", place.name));
   }
   return file;
 }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
+#include "engine/json/nearest.h"
 #include "layers/accumulate.h"
 #include "layers/arithmetic.h"
 #include "layers/batch_norm.h"
@@ -109,9 +110,7 @@ Op make_op(const std::string& name, const nlohmann::json& attributes) {
     if (name == op.name) return op.make(attributes);
     names.emplace_back(op.name);
   }
-  const std::string like = nearest(name, names);
-  throw ConfigError(
-      fmt::format("no op \"{}\"{}", name, like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like)));
+  throw ConfigError(fmt::format("no op \"{}\"{}", name, did_you_mean(name, names)));
 }
 
 }  // namespace psanet::layers

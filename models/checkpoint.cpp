@@ -3,16 +3,18 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <fstream>
 #include <system_error>
 
 #include "engine/atomic_file.h"
 #include "engine/crc32c.h"
 #include "engine/error.h"
+#include "engine/json/reader.h"
+#include "engine/json/text.h"
 #include "engine/type.h"
 
 namespace psanet::models {
 
+using nlohmann::json;
 using nlohmann::ordered_json;
 
 namespace {
@@ -20,6 +22,7 @@ namespace {
 constexpr int kFormat = 1;
 constexpr int kDigits = 9;
 constexpr char kManifestEnd[] = ".json";
+constexpr JsonLimits kManifestLimits{int64_t{64} << 20};  // it describes every node and tensor
 
 std::string hexadecimal(uint32_t checksum) {
   return fmt::format("{:08x}", checksum);
@@ -56,6 +59,10 @@ void write_manifest(const std::filesystem::path& path, const ordered_json& conte
 
 WeightsError damaged(const std::filesystem::path& file, const std::string& why) {
   return WeightsError(fmt::format("{}: {}", file.string(), why));
+}
+
+JsonReader manifest_reader(const std::filesystem::path& file, const json& content) {
+  return {content, file.string(), file.string() + ": ", {raise<WeightsError>}};
 }
 
 /// Throws unless the tensors are those that the manifest describes.
@@ -124,23 +131,32 @@ void write_metrics(const std::filesystem::path& manifest, const std::map<std::st
 }
 
 ordered_json read_manifest(const std::filesystem::path& manifest) {
-  std::ifstream in(manifest);
-  if (!in) throw damaged(manifest, "cannot be read");
-  const ordered_json outer = ordered_json::parse(in, nullptr, false);
+  const auto outer = read_json<ordered_json>(manifest, raise<WeightsError>, kManifestLimits, "is no whole manifest");
   if (!outer.is_object() || !outer.contains("checkpoint") || !outer.contains("crc32c")) {
     throw damaged(manifest, "is no whole manifest");
   }
   const ordered_json& content = outer.at("checkpoint");
   if (const std::string checksum = checksum_of(content.dump()); outer.at("crc32c") != checksum) {
-    throw damaged(manifest, fmt::format("has the checksum {}, it says {}", checksum, outer.at("crc32c").dump()));
+    throw damaged(manifest, fmt::format("has the checksum {}, it says {}", checksum, shown(outer.at("crc32c"))));
   }
-  if (const int format = content.value("format", 0); format != kFormat) {
+  const json members = content;
+  const JsonReader reader = manifest_reader(manifest, members);
+  if (const int64_t format = reader.at("format").integer(); format != kFormat) {
     throw damaged(manifest, fmt::format("has format {}, this program reads {}", format, kFormat));
+  }
+  reader.at("iteration").integer(0);
+  if (const JsonReader file = reader.at("file"); file.text().find('/') != std::string::npos) file.wrong("a file name");
+  reader.at("state");
+  for (const auto& [name, metric] : reader.at("metrics").members()) metric.number();
+  for (const auto& [name, tensor] : reader.at("tensors").members()) {
+    tensor.at("dtype").text();
+    tensor.at("crc32c").text();
+    for (const JsonReader& size : tensor.at("shape").items()) size.integer(0);
   }
   return content;
 }
 
-Checkpoint read_checkpoint(const std::filesystem::path& manifest) try {
+Checkpoint read_checkpoint(const std::filesystem::path& manifest) {
   const ordered_json content = read_manifest(manifest);
   Checkpoint checkpoint;
   checkpoint.iteration = content.at("iteration").get<int64_t>();
@@ -153,8 +169,6 @@ Checkpoint read_checkpoint(const std::filesystem::path& manifest) try {
   checkpoint.tensors = read_safetensors(file);
   check_tensors(file, checkpoint.tensors, content.at("tensors"));
   return checkpoint;
-} catch (const nlohmann::json::exception& e) {
-  throw damaged(manifest, e.what());
 }
 
 }  // namespace psanet::models

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
 #include "layers/language.h"
@@ -32,7 +33,7 @@ std::string document_word(const layers::Word& word) {
 std::string document_argument(const Block& block, const std::string& name) {
   const auto standard = block.optional.find(name);
   if (standard == block.optional.end()) return fmt::format("`{}`", name);
-  const nlohmann::json& value = standard->second.json;
+  const nlohmann::json& value = standard->second.value();
   return fmt::format("`{} = {}`", name, value.is_string() ? value.get<std::string>() : value.dump());
 }
 
@@ -40,7 +41,7 @@ std::string document_block(const Block& block) {
   std::vector<std::string> arguments;
   for (const std::string& name : block.arguments()) arguments.push_back(document_argument(block, name));
   std::vector<std::string> inputs = {"`in`"};
-  for (const auto& [name, standard] : block.inputs) inputs.push_back(fmt::format("`{} = {}`", name, standard));
+  for (const std::string& name : block.inputs) inputs.push_back(fmt::format("`{} = in`", name));
   return fmt::format("| `{}` | {} | {} | {} |\n", block.name, fmt::join(arguments, ", "), fmt::join(inputs, ", "),
                      block.about);
 }

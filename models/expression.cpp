@@ -8,12 +8,15 @@
 #include <limits>
 
 #include "engine/error.h"
-#include "engine/fields_json.h"
+#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 #include "models/expression_tree.h"
 
 namespace psanet::models {
 
 namespace {
+
+constexpr size_t kMostPrinted = 300;  // bytes of an expression in an error
 
 class Evaluator {
  public:
@@ -63,9 +66,8 @@ class Evaluator {
     if (!found) {
       const std::vector<std::string> known = scope_.names();
       const std::string like = nearest(name, known);
-      throw ExpressionProblem(fmt::format("there is no ${}{}; known names: {}", name,
-                                          like.empty() ? "" : fmt::format(", did you mean ${}?", like),
-                                          known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
+      throw ExpressionProblem(fmt::format("there is no ${}{}; known names: {}", printed(name),
+                                          like.empty() ? "" : fmt::format(", did you mean ${}?", like), listed(known)));
     }
     std::string text = fmt::format("{} = {}", name, show(*found));
     if (std::find(read_.begin(), read_.end(), text) == read_.end()) read_.push_back(std::move(text));
@@ -83,10 +85,15 @@ class Evaluator {
     throw ExpressionProblem(fmt::format("{}, want an integer", described(tree, v)));
   }
 
-  double number(const ExpressionTree& tree) {
-    const Scalar v = value(tree);
+  static std::optional<double> as_number(const Scalar& v) {
     if (const auto* i = std::get_if<int64_t>(&v)) return static_cast<double>(*i);
     if (const auto* d = std::get_if<double>(&v)) return *d;
+    return {};
+  }
+
+  double number(const ExpressionTree& tree) {
+    const Scalar v = value(tree);
+    if (const auto n = as_number(v)) return *n;
     throw ExpressionProblem(fmt::format("{}, want a number", described(tree, v)));
   }
 
@@ -105,11 +112,7 @@ class Evaluator {
   bool same(const ExpressionTree& tree) {
     const Scalar a = value(*tree.first);
     const Scalar b = value(*tree.second);
-    const auto numeric = [](const Scalar& s) {
-      return std::holds_alternative<int64_t>(s) || std::holds_alternative<double>(s);
-    };
-    if (a.index() != b.index() && numeric(a) && numeric(b)) return number(*tree.first) == number(*tree.second);
-    return a == b;
+    return a.index() != b.index() && as_number(a) && as_number(b) ? as_number(a) == as_number(b) : a == b;
   }
 
   static int64_t arithmetic(Operator op, int64_t a, int64_t b) {
@@ -159,24 +162,28 @@ bool is_expression(const std::string& text) {
 }
 
 Scalar evaluate(const std::string& text, const std::string& where, const Scope& scope) {
+  scope.spend(text.size() + 1, where);
   Evaluator evaluator(scope);
   try {
     return evaluator.value(*parse_expression(text));
   } catch (const ExpressionProblem& problem) {
-    throw ConfigError(fmt::format("{}: \"{}\"{}: {}", where, text, evaluator.values_read(), problem.what()));
+    throw ConfigError(
+        fmt::format("{}: \"{}\"{}: {}", where, printed(text, kMostPrinted), evaluator.values_read(), problem.what()));
   }
 }
 
 std::string fill_in(const std::string& text, const std::string& where, const Scope& scope) {
+  scope.spend(text.size() + 1, where);
   std::string result;
   size_t position = 0;
   for (;;) {
     const size_t open = text.find('{', position);
     result += text.substr(position, open == std::string::npos ? open : open - position);
+    if (result.size() > kLongestText) throw ConfigError(fmt::format("{}: longer than {} bytes", where, kLongestText));
     if (open == std::string::npos) return result;
     const size_t close = text.find('}', open);
     if (close == std::string::npos) {
-      throw ConfigError(fmt::format("{}: found \"{}\", want a \"}}\" after the \"{{\"", where, text));
+      throw ConfigError(fmt::format("{}: found \"{}\", want a \"}}\" after the \"{{\"", where, printed(text)));
     }
     const Scalar value = evaluate(text.substr(open + 1, close - open - 1), where, scope);
     const auto* string = std::get_if<std::string>(&value);

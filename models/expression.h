@@ -1,7 +1,7 @@
 // The expressions of the model language: strings with a `$`, as in "($crop_h - 1) / 8 + 1".
 //
 // From loosest to tightest: `a ?? b` (b if a is null), `||`, `&&`, comparisons, `+ -`, `* / // %`, unary `-`, `min(a,
-// b)`, `max(a, b)`, parentheses. Arithmetic is in 64-bit integers: `/` must come out even, `//` and `%` round down.
+// b)`, `max(a, b)`, parentheses. Arithmetic is in 64-bit integers: `/` must divide exactly, `//` and `%` round down.
 // Comparisons also take numbers with a fraction; `==` and `!=` take anything.
 #pragma once
 
@@ -21,6 +21,8 @@ class Scope {
   virtual std::optional<Scalar> find(const std::string& name) const = 0;
   /// Every name that find() knows, for error messages.
   virtual std::vector<std::string> names() const = 0;
+  /// Takes `steps` of the work that the whole reading may take; a ConfigError that names `where` if it is used up.
+  virtual void spend(size_t /*steps*/, const std::string& /*where*/) const {}
 };
 
 /// A string that has to be evaluated.

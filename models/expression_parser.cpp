@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "engine/json/text.h"
 #include "models/expression_tree.h"
 
 namespace psanet::models {
@@ -15,7 +16,7 @@ namespace {
 
 using Tree = std::unique_ptr<ExpressionTree>;
 
-constexpr int kDeepest = 100;  // nested parentheses and minus signs: the parser is recursive
+constexpr int kDeepest = 100;  // parentheses and operations in each other: the parser and evaluation are recursive
 
 struct Binary {
   std::string_view text;
@@ -44,15 +45,17 @@ class Parser {
   Tree parse() {
     Tree tree = level(0);
     if (position_ < text_.size()) fail("an operator or the end");
+    check_length(text_.size());
     return tree;
   }
 
  private:
   [[noreturn]] void fail(const std::string& want) {
     skip_space();
-    throw ExpressionProblem(position_ < text_.size() ? fmt::format("found \"{}\" at character {}, want {}",
-                                                                   text_.substr(position_), position_ + 1, want)
-                                                     : fmt::format("ends too early, want {}", want));
+    throw ExpressionProblem(position_ < text_.size()
+                                ? fmt::format("found \"{}\" at character {}, want {}", printed(text_.substr(position_)),
+                                              position_ + 1, want)
+                                : fmt::format("ends too early, want {}", want));
   }
 
   void skip_space() {
@@ -84,17 +87,27 @@ class Parser {
     }
   }
 
+  static void check_depth(int depth) {
+    if (depth > kDeepest) throw ExpressionProblem(fmt::format("nested deeper than {}", kDeepest));
+  }
+  static void check_length(size_t bytes) {
+    if (bytes > kLongestText) throw ExpressionProblem(fmt::format("longer than {} bytes", kLongestText));
+  }
+
   static Tree binary(Operator op, std::string text, Tree first, Tree second) {
     auto tree = std::make_unique<ExpressionTree>();
     tree->op = op;
     tree->text = std::move(text);
     tree->first = std::move(first);
     tree->second = std::move(second);
+    tree->depth = 1 + std::max(tree->first->depth, tree->second ? tree->second->depth : 0);
+    check_depth(tree->depth);
     return tree;
   }
 
   Tree operand() {
-    if (++depth_ > kDeepest) throw ExpressionProblem(fmt::format("nested deeper than {}", kDeepest));
+    check_depth(++depth_);
+    check_length(position_);
     Tree tree = operand_inside();
     --depth_;
     return tree;
@@ -124,7 +137,7 @@ class Parser {
     } else if (text == "true" || text == "false") {
       tree->literal = text == "true";
     } else if (!text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-      if (text.size() > 18) throw ExpressionProblem(fmt::format("{} is too large", text));
+      if (text.size() > 18) throw ExpressionProblem(fmt::format("{} is too large", printed(text)));
       tree->literal = static_cast<int64_t>(std::stoll(text));
     } else {
       position_ = begin;

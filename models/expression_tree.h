@@ -43,6 +43,7 @@ struct ExpressionTree {
   Scalar literal;                                 // op literal
   std::string text;                               // op name: the name; else the operator as written, for errors
   std::unique_ptr<ExpressionTree> first, second;  // operands
+  int depth = 1;                                  // of operations in each other: evaluation is recursive
 };
 
 /// Throws ExpressionProblem.

@@ -1,15 +1,16 @@
 #include "models/model_file.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "engine/error.h"
 #include "engine/fields_json.h"
+#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 #include "models/expansion.h"
-#include "models/json_file.h"
 #include "models/requirement.h"
 #include "models/resolved.h"
 
@@ -41,17 +42,18 @@ struct InputFields {
 
 PixelInput pixel_input(const ModelSource& source) {
   json values = json::object();
-  for (const auto& item : source.input.json.items()) {
-    values[item.key()] = resolved(item.value(), source.input.where + "." + item.key(), *source.lets);
+  for (const auto& [key, value] : source.input->members()) {
+    values[key] = resolved(value.value(), value.where(), *source.lets);
   }
+  const std::string& where = source.input->where();
   InputFields read{PixelInput{}};
-  read_struct(values, source.input.where, read);
+  read_struct(values, where, read);
   PixelInput input;
   input.bgr = read.order == ChannelOrder::bgr;
   const auto three = [&](const char* key, const std::vector<double>& from, double above, std::array<float, 3>& to) {
     const bool good = from.size() == 3 && std::all_of(from.begin(), from.end(), [&](double v) { return v > above; });
     if (!good) {
-      throw ConfigError(fmt::format("{}.{}: found {}, want three numbers{}: red, green, blue", source.input.where, key,
+      throw ConfigError(fmt::format("{}.{}: found {}, want three numbers{}: red, green, blue", where, key,
                                     shown(values[key]), above == 0 ? " above 0" : ""));
     }
     std::transform(from.begin(), from.end(), to.begin(), [](double v) { return static_cast<float>(v); });
@@ -99,6 +101,11 @@ std::optional<double> auxiliary_weight(const ModelSource& source) {
   return weight;
 }
 
+[[noreturn]] void no_node(const std::string& name, const std::string& where, const std::vector<std::string>& known) {
+  throw ConfigError(fmt::format("{}: there is no node \"{}\"{}; known names: {}", where, printed(name),
+                                did_you_mean(name, known), listed(known)));
+}
+
 void find_outputs(const ModelSource& source, const Expansion& expansion, Model& model) {
   if (!source.outputs.count("logits")) {
     throw ConfigError(
@@ -108,10 +115,7 @@ void find_outputs(const ModelSource& source, const Expansion& expansion, Model& 
     const std::string where = fmt::format("{}: outputs.{}", source.file, output);
     const auto it = expansion.ends.find(node);
     if (it == expansion.ends.end()) {
-      const std::string like = nearest(node, expansion.parts);
-      throw ConfigError(fmt::format("{}: there is no node \"{}\"{}; known names: {}", where, node,
-                                    like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
-                                    fmt::join(expansion.parts, ", ")));
+      no_node(node, where, expansion.parts);
     }
     model.outputs[output] = it->second;
     model.outputs_where[output] = where;
@@ -120,11 +124,7 @@ void find_outputs(const ModelSource& source, const Expansion& expansion, Model& 
 
 void check_backbone(const ModelSource& source, const Expansion& expansion) {
   for (const auto& [name, where] : source.backbone) {
-    if (expansion.ends.count(name)) continue;
-    const std::string like = nearest(name, expansion.parts);
-    throw ConfigError(fmt::format("{}: there is no node \"{}\"{}; known names: {}", where, name,
-                                  like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
-                                  fmt::join(expansion.parts, ", ")));
+    if (!expansion.ends.count(name)) no_node(name, where, expansion.parts);
   }
 }
 
@@ -151,7 +151,9 @@ Graph Model::build(const BuildOptions& options) const {
   }
 
   Graph graph;
-  const Value image = graph.input("image", f32({options.batch, crop_h, crop_w, 3}));
+  const Type pixels = f32({options.batch, crop_h, crop_w, 3});
+  check_size(pixels, file + ": the image");
+  const Value image = graph.input("image", pixels);
   Values values(nodes.size());
   const auto value_of = [&](int index) { return index == kImage ? image : values[static_cast<size_t>(index)]; };
   for (size_t i = 0; i < nodes.size(); ++i) {
@@ -179,40 +181,64 @@ Graph Model::build(const BuildOptions& options) const {
 }
 
 std::string Model::part_of(const std::string& name) const {
-  std::string best;
-  for (const std::string& part : parts) {
-    const bool inside =
-        name.compare(0, part.size(), part) == 0 && (name.size() == part.size() || name[part.size()] == '.');
-    if (inside && part.size() > best.size()) best = part;
+  for (size_t end = name.size();; end = name.rfind('.', end - 1)) {
+    if (end == std::string::npos || end == 0) return "";
+    const std::string front = name.substr(0, end);
+    if (backbone_of_parts.count(front)) return front;
   }
-  return best;
 }
 
 bool Model::in_backbone(const std::string& name) const {
-  return std::find(backbone.begin(), backbone.end(), part_of(name)) != backbone.end();
+  const auto part = backbone_of_parts.find(part_of(name));
+  return part != backbone_of_parts.end() && part->second;
 }
 
-fs::path find_model(const std::string& name) {
-  std::error_code ignored;
-  if (fs::is_regular_file(name, ignored)) return name;
-  for (const char* ending : {"", ".json"}) {
-    const fs::path ours = models_dir() / (name + ending);
-    if (fs::is_regular_file(ours, ignored)) return ours;
+namespace {
+
+/// Our models by name, each with its file: a file is one model of its own name, or those of its `names`.
+std::map<std::string, fs::path> models_by_name() {
+  std::map<std::string, fs::path> models;
+  std::error_code none;
+  for (fs::directory_iterator at(models_dir(), none), end; !none && at != end; at.increment(none)) {
+    if (at->path().extension() != ".json") continue;
+    std::vector<std::string> names;
+    try {
+      names = names_of_models(at->path());
+    } catch (const ConfigError&) {  // who reads this model is told
+    }
+    if (names.empty()) names = {at->path().stem().string()};
+    for (const std::string& name : names) models.emplace(name, at->path());
   }
-  const std::vector<std::string> known = our_models();
-  const std::string like = nearest(fs::path(name).stem().string(), known);
-  throw ConfigError(fmt::format("{}: no such model file{}; want a path or one of {}", name,
-                                like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
-                                fmt::join(known, ", ")));
+  return models;
+}
+
+/// What `name` is in our folder: "psanet50" for that, with or without ".json", with or without the folder.
+std::string own_name(const fs::path& name) {
+  std::error_code none;
+  const bool ours = !name.has_parent_path() || fs::equivalent(name.parent_path(), models_dir(), none);
+  return !ours ? "" : name.extension() == ".json" ? name.stem().string() : name.filename().string();
+}
+
+}  // namespace
+
+ModelFile find_model(const std::string& name) {
+  std::error_code none;
+  if (fs::is_regular_file(name, none)) return {name, ""};
+  const std::map<std::string, fs::path> models = models_by_name();
+  if (const auto found = models.find(own_name(name)); found != models.end()) return {found->second, found->first};
+  for (const char* ending : {"", ".json"}) {
+    const fs::path ours = models_dir() / (name + ending);  // in a folder of its own
+    if (fs::is_regular_file(ours, none) && !fs::equivalent(ours.parent_path(), models_dir(), none)) return {ours, ""};
+  }
+  std::vector<std::string> known;
+  for (const auto& [model, file] : models) known.push_back(model);
+  throw ConfigError(fmt::format("{}: no such model file{}; want a path or one of {}", printed(name, 300),
+                                did_you_mean(fs::path(name).stem().string(), known), listed(known)));
 }
 
 std::vector<std::string> our_models() {
   std::vector<std::string> names;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(models_dir(), ignored)) {
-    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
+  for (const auto& [name, file] : models_by_name()) names.push_back(name);
   return names;
 }
 
@@ -231,7 +257,11 @@ Model read_model(const std::string& name, const json& settings, std::span<const 
   Expansion expansion = expand(source, words);
   check_backbone(source, expansion);
   find_outputs(source, expansion, model);
-  for (const NamedAt& part : source.backbone) model.backbone.push_back(part.name);
+  for (const std::string& part : expansion.parts) model.backbone_of_parts[part] = false;
+  for (const NamedAt& part : source.backbone) {
+    model.backbone.push_back(part.name);
+    model.backbone_of_parts[part.name] = true;
+  }
   model.parts = std::move(expansion.parts);
   model.nodes = std::move(expansion.nodes);
   return model;
@@ -248,11 +278,10 @@ Model read_model(const std::string& name) {
 void add_setting(json& settings, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == 0 || equals == std::string::npos || equals + 1 == assignment.size()) {
-    throw ConfigError(fmt::format("--set: found \"{}\", want name=value", assignment));
+    throw ConfigError(fmt::format("--set: found \"{}\", want name=value", printed(assignment)));
   }
-  const std::string text = assignment.substr(equals + 1);
-  json value = json::parse(text, nullptr, false);
-  settings[assignment.substr(0, equals)] = value.is_discarded() ? json(text) : std::move(value);
+  const std::string name = assignment.substr(0, equals);
+  settings[name] = parse_setting(std::string_view(assignment).substr(equals + 1), "--set " + printed(name));
 }
 
 }  // namespace psanet::models

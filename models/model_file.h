@@ -1,7 +1,6 @@
 // A model: what a model JSON says (docs/model-json.md), ready to become a graph.
 #pragma once
 
-#include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -17,6 +16,7 @@
 namespace psanet::models {
 
 struct FlatNode;
+struct ModelFile;
 
 struct BuildOptions {
   layers::Mode mode = layers::Mode::eval;
@@ -43,6 +43,7 @@ struct Model {
   std::string part_of(const std::string& name) const;
   bool in_backbone(const std::string& name) const;
 
+  std::map<std::string, bool> backbone_of_parts;     // every part
   std::vector<FlatNode> nodes;                       // of the whole figure
   std::map<std::string, int> outputs;                // "logits", "aux" -> index in nodes
   std::map<std::string, std::string> outputs_where;  // their JSON paths
@@ -56,7 +57,7 @@ struct Model {
 };
 
 /// The file of a model: a path, or the name of one of ours with or without ".json". Throws ConfigError.
-std::filesystem::path find_model(const std::string& name);
+ModelFile find_model(const std::string& name);
 
 /// Names of the models that ship with us.
 std::vector<std::string> our_models();

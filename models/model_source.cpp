@@ -4,12 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "engine/error.h"
-#include "engine/fields_json.h"
 #include "engine/home.h"
-#include "models/json_file.h"
+#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 
 namespace psanet::models {
 
@@ -18,181 +19,222 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A member that is an object; empty if there is none.
-json object_of(const json& object, const std::string& key, const std::string& where) {
-  const auto it = object.find(key);
-  if (it == object.end()) return json::object();
-  if (!it->is_object()) {
-    throw ConfigError(fmt::format("{}{}: found {}, want an object {{...}}", where, key, shown(*it)));
-  }
-  return *it;
+constexpr size_t kMostFiles = 200;  // that a model uses, and entries of a `use`
+constexpr size_t kDeepestUse = 50;  // files that use each other
+
+/// What every file may have, and what a model file may have besides.
+const std::vector<std::string> kShared = {"about", "use", "let", "require", "blocks", "backbone"};
+const std::vector<std::string> kOfModel = {"about",  "use",   "let",     "input",    "require",
+                                           "blocks", "graph", "outputs", "backbone", "names"};
+
+const json kNothing, kEmpty = json::object();
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool is_word(char c) {
+  return is_letter(c) || (c >= '0' && c <= '9');
 }
 
 /// Names that `$name` can reach.
 void check_name(const std::string& name, const std::string& where) {
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  const auto is_word = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); };
-  if (name.empty() || !is_letter(name[0]) || !std::all_of(name.begin(), name.end(), is_word)) {
+  const bool good = !name.empty() && name.size() <= kLongestText && is_letter(name[0]) &&
+                    std::all_of(name.begin(), name.end(), is_word);
+  if (good) return;
+  throw ConfigError(fmt::format("{}: found the name \"{}\", want letters, digits and _, beginning with a letter", where,
+                                printed(name)));
+}
+
+void check_arguments(const Block& block) {
+  const std::set<std::string> required(block.required.begin(), block.required.end());
+  for (const auto& [argument, standard] : block.optional) {
+    if (required.count(argument)) standard.fail("also in \"required\", want it in one of the two");
+  }
+  for (const char* reserved : {"name", "op", "block", "inline", "from", "repeat", "index"}) {
+    if (!required.count(reserved) && !block.optional.count(reserved)) continue;
     throw ConfigError(
-        fmt::format("{}: found the name \"{}\", want letters, digits and _, beginning with a letter", where, name));
+        fmt::format("{}: an argument \"{}\"; this word has a meaning of its own in a node, want another name",
+                    block.where, reserved));
   }
 }
 
-Block read_block(const std::string& name, const json& body, const std::string& where) {
-  check_keys(body, where, {"about", "required", "optional", "inputs", "graph", "out"});
+Block read_block(const std::string& name, const JsonReader& body) {
+  body.only_keys({"about", "required", "optional", "inputs", "graph", "out"});
   Block block;
   block.name = name;
-  block.where = where;
-  block.about = text_of(body, "about", where);
-  block.required = texts_of(body, "required", where);
-  for (const std::string& argument : block.required) check_name(argument, where + ".required");
-  for (const json members = object_of(body, "optional", where + "."); const auto& item : members.items()) {
-    const std::string path = fmt::format("{}.optional.{}", where, item.key());
-    check_name(item.key(), where + ".optional");
-    if (std::find(block.required.begin(), block.required.end(), item.key()) != block.required.end()) {
-      throw ConfigError(fmt::format("{}: also in \"required\", want it in one of the two", path));
-    }
-    block.optional[item.key()] = {item.value(), path};
+  block.where = body.where();
+  block.about = body.text_of("about");
+  block.required = body.texts_of("required");
+  for (const std::string& argument : block.required) check_name(argument, body.where("required"));
+  for (const auto& [argument, standard] : body.members_of("optional")) {
+    check_name(argument, body.where("optional"));
+    block.optional.emplace(argument, standard);
   }
-  for (const std::string& argument : block.arguments()) {
-    for (const char* reserved : {"name", "op", "block", "inline", "from", "repeat", "index"}) {
-      if (argument == reserved) {
-        throw ConfigError(
-            fmt::format("{}: an argument \"{}\"; this word has a meaning of its own in a node, want another name",
-                        where, argument));
-      }
-    }
+  check_arguments(block);
+  for (const auto& [input, standard] : body.members_of("inputs")) {
+    check_name(input, body.where("inputs"));
+    if (standard.text() != "in") standard.wrong("\"in\", the input it is unless the node says");
+    block.inputs.insert(input);
   }
-  const json inputs = object_of(body, "inputs", where + ".");
-  for (const auto& item : inputs.items()) {
-    check_name(item.key(), where + ".inputs");
-    const std::string standard = text_of(inputs, item.key(), where + ".inputs");
-    if (standard != "in") {
-      throw ConfigError(fmt::format("{}.inputs.{}: found \"{}\", want \"in\", the input it is unless the node says",
-                                    where, item.key(), standard));
-    }
-    block.inputs[item.key()] = standard;
-  }
-  block.graph = {body.value("graph", json()), where + ".graph"};
-  block.out = text_of(body, "out", where);
+  block.graph = body.find("graph").value_or(JsonReader(kNothing, body.where("graph")));
+  block.out = body.text_of("out");
   return block;
 }
 
-Requirement read_requirement(const json& body, const std::string& where) {
-  check_keys(body, where, {"of", "that", "say", "valid"});
-  Requirement requirement;
-  requirement.of = text_of(body, "of", where);
-  requirement.that = text_of(body, "that", where);
-  requirement.say = text_of(body, "say", where);
-  requirement.valid = texts_of(body, "valid", where);
-  requirement.where = where;
+Requirement read_requirement(const JsonReader& body) {
+  body.only_keys({"of", "that", "say", "valid"});
   for (const char* key : {"of", "that", "say", "valid"}) {
-    if (!body.contains(key)) throw ConfigError(fmt::format("{}: no \"{}\", want of, that, say and valid", where, key));
+    if (!body.has(key)) body.fail(fmt::format("no \"{}\", want of, that, say and valid", key));
   }
-  return requirement;
+  return {body.text_of("of"), body.text_of("that"), body.text_of("say"), body.texts_of("valid"), body.where()};
 }
 
 /// Where a `use` points to: relative to the file that uses, else among our own files.
 fs::path find_used(const fs::path& user, const std::string& name, const std::string& where) {
+  std::error_code none;
   const fs::path beside = user.parent_path() / name;
-  if (fs::exists(beside)) return beside;
+  if (fs::exists(beside, none)) return beside;
   const fs::path ours = models_dir() / name;
-  if (fs::exists(ours)) return ours;
-  throw ConfigError(
-      fmt::format("{}: no file \"{}\"; looked for {} and {}", where, name, beside.string(), ours.string()));
+  if (fs::exists(ours, none)) return ours;
+  throw ConfigError(fmt::format("{}: no file \"{}\"; looked for {} and {}", where, printed(name),
+                                printed(beside.string(), 300), printed(ours.string(), 300)));
 }
 
-class Reader {
+/// The one of a file's `names` that is meant: an object with `about` and `let`; none for the file as it stands.
+std::optional<JsonReader> chosen_of(const JsonReader& body, const std::string& name) {
+  for (const auto& [other, chosen] : body.members_of("names")) {
+    chosen.only_keys({"about", "let"});
+    if (other == name) return chosen;
+  }
+  return {};
+}
+
+class SourceReader {
  public:
-  ModelSource read(const fs::path& file, const json& settings) {
-    const json body = read_json_file(file);
-    const std::string where = file.string();
-    check_keys(body, where, {"about", "use", "let", "input", "require", "blocks", "graph", "outputs", "backbone"});
-    source_.file = where;
-    source_.about = text_of(body, "about", where + ": ");
-    add_with_used(file, body);
-    source_.graph = {body.value("graph", json()), where + ": graph"};
-    source_.input = {object_of(body, "input", where + ": "), where + ": input"};
-    const json outputs = object_of(body, "outputs", where + ": ");
-    check_keys(outputs, where + ": outputs", {"logits", "aux"});
-    for (const auto& item : outputs.items()) {
-      source_.outputs[item.key()] = text_of(outputs, item.key(), where + ": outputs");
+  ModelSource read(const ModelFile& model, const json& settings) {
+    if (!settings.is_object()) JsonReader(settings, "settings").wrong("an object {name: value}");
+    const JsonReader body = open(model.file, kOfModel);
+    const std::optional<JsonReader> chosen = chosen_of(body, model.name);
+    source_.file = body.where();
+    source_.about = chosen && chosen->has("about") ? chosen->text_of("about") : body.text_of("about");
+    for (const JsonReader& of : {body, chosen.value_or(body)}) {
+      for (const auto& [name, value] : of.members_of("let")) chosen_values_[name] = value.value();
+    }
+    for (auto& [name, value] : chosen_values_) value = settings.value(name, value);
+    add_with_used(model.file, body);
+    if (chosen) add_lets(*chosen, body.where(), below_[body.where()]);
+    source_.graph = body.find("graph").value_or(JsonReader(kNothing, body.where("graph")));
+    source_.input = body.find("input").value_or(JsonReader(kEmpty, body.where("input")));
+    source_.input->members();
+    if (const auto outputs = body.find("outputs")) {
+      outputs->only_keys({"logits", "aux"});
+      for (const auto& [output, node] : outputs->members()) source_.outputs[output] = outputs->text_of(output);
     }
     apply(settings);
     return std::move(source_);
   }
 
   ModelSource read_alone(const fs::path& file) {
-    const json body = read_used(file, false);
-    source_.file = file.string();
-    source_.about = text_of(body, "about", file.string() + ": ");
+    const JsonReader body = open(file, kShared);
+    add_shared(body, {});
+    source_.file = body.where();
+    source_.about = body.text_of("about");
     return std::move(source_);
   }
 
  private:
-  json read_used(const fs::path& file, bool with_used = true) {
-    const json body = read_json_file(file);
-    check_keys(body, file.string(), {"about", "use", "let", "require", "blocks", "backbone"});
-    if (with_used) {
-      add_with_used(file, body);
-    } else {
-      add_shared(body, file.string(), {});
+  JsonReader open(const fs::path& file, const std::vector<std::string>& keys) {
+    source_.documents.push_back(std::make_shared<const json>(read_json(file, raise<ConfigError>)));
+    if (source_.documents.size() > kMostFiles) {
+      throw ConfigError(fmt::format("{}: the model uses more than {} files", file.string(), kMostFiles));
     }
+    JsonReader body = JsonReader::of_file(*source_.documents.back(), file.string());
+    body.only_keys(keys);
     return body;
   }
 
+  /// A name of a file in which `$name` stands for a value of the model file that is a plain word.
+  std::string with_values(const std::string& text, const std::string& where) const {
+    std::string result;
+    for (size_t at = 0; at < text.size();) {
+      if (text[at] != '$') {
+        result += text[at++];
+        continue;
+      }
+      const size_t begin = ++at;
+      while (at < text.size() && is_word(text[at])) ++at;
+      const std::string name = text.substr(begin, at - begin);
+      const auto found = chosen_values_.find(name);
+      if (found == chosen_values_.end()) {
+        std::vector<std::string> known;
+        for (const auto& [other, value] : chosen_values_) known.push_back(other);
+        throw ConfigError(fmt::format("{}: \"{}\": there is no let \"{}\" in the model file{}", where, printed(text),
+                                      printed(name), did_you_mean(name, known)));
+      }
+      const std::string* word = found->second.get_ptr<const std::string*>();
+      if (!word || word->empty() || !std::all_of(word->begin(), word->end(), is_word)) {
+        throw ConfigError(fmt::format("{}: \"{}\": ${} is {}, want a string of letters, digits and _", where,
+                                      printed(text), name, shown(found->second)));
+      }
+      result += *word;
+    }
+    return result;
+  }
+
   /// The files that `file` uses, each once however often it is used, then `file` itself.
-  void add_with_used(const fs::path& file, const json& body) {
-    const std::string where = file.string();
+  void add_with_used(const fs::path& file, const JsonReader& body) {
+    const std::string where = body.where();
     std::set<std::string>& below = below_[where];
-    const std::vector<std::string> used = texts_of(body, "use", where + ": ");
+    const std::vector<std::string> used = body.texts_of("use");
+    if (used.size() > kMostFiles || open_.size() >= kDeepestUse) {
+      body.fail(fmt::format("uses too many files, want at most {}, and at most {} that use each other", kMostFiles,
+                            kDeepestUse));
+    }
     open_.push_back(where);
     for (size_t i = 0; i < used.size(); ++i) {
-      const std::string path = fmt::format("{}: use[{}]", where, i);
-      const fs::path other = find_used(file, used[i], path).lexically_normal();
+      const std::string path = fmt::format("{}[{}]", body.where("use"), i);
+      const fs::path other = find_used(file, with_values(used[i], path), path).lexically_normal();
       const std::string name = other.string();
-      if (std::find(open_.begin(), open_.end(), name) != open_.end())
+      if (std::find(open_.begin(), open_.end(), name) != open_.end()) {
         throw ConfigError(
             fmt::format("{}: \"{}\" uses itself ({} -> {})", path, used[i], fmt::join(open_, " -> "), name));
-      if (below_.count(name) == 0) read_used(other);
+      }
+      if (below_.count(name) == 0) add_with_used(other, open(other, kShared));
       below.insert(name);
       below.insert(below_.at(name).begin(), below_.at(name).end());
     }
     open_.pop_back();
-    add_shared(body, where, below);
+    add_shared(body, below);
   }
 
-  /// What both kinds of file have. A file's own lets replace those of the files that it uses.
-  void add_shared(const json& body, const std::string& file, const std::set<std::string>& below) {
-    for (const json members = object_of(body, "let", file + ": "); const auto& item : members.items()) {
-      const std::string where = fmt::format("{}: let.{}", file, item.key());
-      check_name(item.key(), file + ": let");
-      if (const auto other = let_file_.find(item.key()); other != let_file_.end() && below.count(other->second) == 0) {
-        throw ConfigError(fmt::format("{}: also defined by {}, which this file does not use; want another name", where,
-                                      source_.lets->where(item.key())));
+  /// The `let` of a file or of one of its names. They replace those of the files `below`.
+  void add_lets(const JsonReader& body, const std::string& file, const std::set<std::string>& below) {
+    for (const auto& [name, value] : body.members_of("let")) {
+      check_name(name, body.where("let"));
+      const auto other = let_file_.find(name);
+      if (other != let_file_.end() && other->second != file && below.count(other->second) == 0) {
+        value.fail(fmt::format("also defined by {}, which this file does not use; want another name",
+                               source_.lets->where(name)));
       }
-      let_file_[item.key()] = file;
-      source_.lets->define(item.key(), to_scalar(item.value(), where), where);
+      let_file_[name] = file;
+      source_.lets->define(name, to_scalar(value), value.where());
     }
-    const std::vector<std::string> backbone = texts_of(body, "backbone", file + ": ");
+  }
+
+  /// What both kinds of file have.
+  void add_shared(const JsonReader& body, const std::set<std::string>& below) {
+    add_lets(body, body.where(), below);
+    const std::vector<std::string> backbone = body.texts_of("backbone");
     for (size_t i = 0; i < backbone.size(); ++i) {
-      source_.backbone.push_back({backbone[i], fmt::format("{}: backbone[{}]", file, i)});
+      source_.backbone.push_back({backbone[i], fmt::format("{}[{}]", body.where("backbone"), i)});
     }
-    if (const auto list = body.find("require"); list != body.end()) {
-      const std::string where = file + ": require";
-      if (!list->is_array()) throw ConfigError(fmt::format("{}: found {}, want a list", where, shown(*list)));
-      for (size_t i = 0; i < list->size(); ++i) {
-        source_.requirements.push_back(read_requirement((*list)[i], fmt::format("{}[{}]", where, i)));
-      }
+    if (const auto list = body.find("require")) {
+      for (const JsonReader& item : list->items()) source_.requirements.push_back(read_requirement(item));
     }
-    for (const json members = object_of(body, "blocks", file + ": "); const auto& item : members.items()) {
-      const std::string where = fmt::format("{}: blocks.{}", file, item.key());
-      check_name(item.key(), file + ": blocks");
-      Block block = read_block(item.key(), item.value(), where);
-      const auto [it, is_new] = source_.blocks.emplace(item.key(), std::move(block));
-      if (!is_new) {
-        throw ConfigError(fmt::format("{}: also defined by {}, want another name", where, it->second.where));
-      }
+    for (const auto& [name, block] : body.members_of("blocks")) {
+      check_name(name, body.where("blocks"));
+      const auto [it, is_new] = source_.blocks.emplace(name, read_block(name, block));
+      if (!is_new) block.fail(fmt::format("also defined by {}, want another name", it->second.where));
     }
   }
 
@@ -211,28 +253,22 @@ class Reader {
   }
 
   void apply(const json& settings) {
-    if (!settings.is_object()) {
-      throw ConfigError(fmt::format("settings: found {}, want an object {{name: value}}", shown(settings)));
-    }
     for (const auto& item : settings.items()) {
       const std::string& name = item.key();
-      const std::string where = fmt::format("{}: let.{}", source_.file, name);
       const Names& lets = *source_.lets;
       if (!lets.defines(name)) {
-        const std::string like = nearest(name, lets.names());
         throw ConfigError(fmt::format("{}: cannot set \"{}\", the model has no such value{}; it has: {}", source_.file,
-                                      name, like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
-                                      fmt::join(lets.names(), ", ")));
+                                      printed(name), did_you_mean(name, lets.names()), listed(lets.names())));
       }
+      const JsonReader setting(item.value(), fmt::format("{}: let.{}", source_.file, name));
       if (const std::string expression = lets.expression(name); !expression.empty()) {
-        throw ConfigError(fmt::format("{}: cannot be set to {}, it is computed as \"{}\"; set what it is computed from",
-                                      where, shown(item.value()), expression));
+        setting.fail(fmt::format("cannot be set to {}, it is computed as \"{}\"; set what it is computed from",
+                                 shown(item.value()), printed(expression, kLongestText)));
       }
       const Scalar old = *lets.find(name);
-      Scalar value = to_scalar(item.value(), where);
+      Scalar value = to_scalar(setting);
       if (const auto* text = std::get_if<std::string>(&value); !fits(old, value) || (text && is_expression(*text))) {
-        throw ConfigError(
-            fmt::format("{}: set to {}, want {} (it was {})", where, show(value), wanted(old), show(old)));
+        setting.fail(fmt::format("set to {}, want {} (it was {})", show(value), wanted(old), show(old)));
       }
       if (const auto* whole = std::get_if<int64_t>(&value); whole && std::holds_alternative<double>(old)) {
         value = static_cast<double>(*whole);
@@ -242,6 +278,7 @@ class Reader {
   }
 
   ModelSource source_;
+  std::map<std::string, json> chosen_values_;           // lets of the model file as settings have them, for `use`
   std::map<std::string, std::set<std::string>> below_;  // file -> all files it uses, directly or not
   std::map<std::string, std::string> let_file_;         // let -> the file whose definition holds
   std::vector<std::string> open_;                       // being read, outermost first
@@ -255,12 +292,21 @@ std::vector<std::string> Block::arguments() const {
   return all;
 }
 
-ModelSource read_model_source(const fs::path& file, const json& settings) {
-  return Reader().read(file, settings);
+ModelSource read_model_source(const ModelFile& model, const json& settings) {
+  return SourceReader().read(model, settings);
+}
+
+std::vector<std::string> names_of_models(const fs::path& file) {
+  const json document = read_json(file, raise<ConfigError>);
+  std::vector<std::string> names;
+  const JsonReader body = JsonReader::of_file(document, file.string());
+  body.members();
+  for (const auto& [name, chosen] : body.members_of("names")) names.push_back(name);
+  return names;
 }
 
 ModelSource read_used_source(const fs::path& file) {
-  return Reader().read_alone(file);
+  return SourceReader().read_alone(file);
 }
 
 fs::path models_dir() {

@@ -4,19 +4,15 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "engine/json/reader.h"
 #include "models/names.h"
 
 namespace psanet::models {
-
-/// A piece of a JSON file with its path for errors: "psanet50.json: graph[3]".
-struct Located {
-  nlohmann::json json;
-  std::string where;
-};
 
 /// The name of a node with the JSON path of the place that names it.
 struct NamedAt {
@@ -26,11 +22,11 @@ struct NamedAt {
 /// A named piece of a graph that nodes instantiate.
 struct Block {
   std::string name, about;
-  std::vector<std::string> required;          // arguments every use must give
-  std::map<std::string, Located> optional;    // arguments with their defaults
-  std::map<std::string, std::string> inputs;  // inputs besides `in`, and the input each one is unless the use says
-  Located graph;                              // a list of nodes
-  std::string out;                            // the node that is the result; "": the last one
+  std::vector<std::string> required;           // arguments every use must give
+  std::map<std::string, JsonReader> optional;  // arguments with their defaults
+  std::set<std::string> inputs;                // inputs besides `in`, each of which is `in` unless the use says
+  std::optional<JsonReader> graph;             // a list of nodes
+  std::string out;                             // the node that is the result; "": the last one
   std::string where;
 
   /// required and optional ones
@@ -47,19 +43,29 @@ struct Requirement {
 };
 
 struct ModelSource {
-  std::string file;  // as errors show it
+  std::vector<std::shared_ptr<const nlohmann::json>> documents;  // the files, which readers refer to
+  std::string file;                                              // as errors show it
   std::string about;
   std::unique_ptr<Names> lets = std::make_unique<Names>();
   std::vector<Requirement> requirements;  // of the used files in the order of `use`, then of the model itself
   std::map<std::string, Block> blocks;
-  Located input;  // an object: how pixels become the graph's image
-  Located graph;
+  std::optional<JsonReader> input;  // an object: how pixels become the graph's image
+  std::optional<JsonReader> graph;
   std::map<std::string, std::string> outputs;  // name of the output -> name of a node
   std::vector<NamedAt> backbone;               // names of nodes of the graph; of the used files and of the model
 };
 
+/// A model file, and which of its models: one of its `names`, or "" for the file as it stands.
+struct ModelFile {
+  std::filesystem::path file;
+  std::string name;
+};
+
 /// Reads a model file. `settings` is an object that replaces values of `let`s. Throws ConfigError.
-ModelSource read_model_source(const std::filesystem::path& file, const nlohmann::json& settings);
+ModelSource read_model_source(const ModelFile& model, const nlohmann::json& settings);
+
+/// The `names` of a file. Throws ConfigError.
+std::vector<std::string> names_of_models(const std::filesystem::path& file);
 
 /// Reads a file that models use without what it uses itself: its about, lets and blocks (for documentation). Throws
 /// ConfigError.

@@ -4,7 +4,8 @@
 #include <fmt/ranges.h>
 
 #include "engine/error.h"
-#include "engine/fields_json.h"
+#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 
 namespace psanet::models {
 
@@ -28,18 +29,26 @@ std::optional<Scalar> Names::find(const std::string& name) const {
   if (entry.busy) {
     throw ConfigError(fmt::format("{}: computed from itself ({} -> {})", entry.where, fmt::join(busy_, " -> "), name));
   }
+  int& chain = outermost()->chain_;
+  if (chain >= kLongestChain) {
+    throw ConfigError(fmt::format("{}: computed through more than {} other values", entry.where, kLongestChain));
+  }
   entry.busy = true;
   busy_.push_back(name);
+  ++chain;
+  const auto finish = [&] {
+    entry.busy = false;
+    busy_.pop_back();
+    --chain;
+  };
   try {
     entry.value = evaluate(entry.expression, entry.where, *this);
   } catch (...) {
-    entry.busy = false;
-    busy_.pop_back();
+    finish();
     throw;
   }
-  entry.busy = false;
+  finish();
   entry.done = true;
-  busy_.pop_back();
   return entry.value;
 }
 
@@ -56,10 +65,17 @@ std::vector<std::string> Names::names() const {
 
 Scalar Names::get(const std::string& name, const std::string& where) const {
   if (std::optional<Scalar> found = find(name)) return *found;
-  const std::string like = nearest(name, names());
-  throw ConfigError(fmt::format("{}: there is no \"{}\"{}; known names: {}", where, name,
-                                like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like),
-                                fmt::join(names(), ", ")));
+  throw ConfigError(fmt::format("{}: there is no \"{}\"{}; known names: {}", where, printed(name),
+                                did_you_mean(name, names()), listed(names())));
+}
+
+void Names::spend(size_t steps, const std::string& where) const {
+  size_t& left = outermost()->work_left_;
+  if (steps > left) {
+    throw ConfigError(
+        fmt::format("{}: the model takes more than {} steps to read, want fewer repeats", where, kMostWork));
+  }
+  left -= steps;
 }
 
 std::string Names::where(const std::string& name) const {

@@ -7,6 +7,12 @@
 
 namespace psanet::models {
 
+/// What reading a model may take, in characters of expressions and the like: a hundred times as much as our largest,
+/// and a few seconds at most.
+inline constexpr size_t kMostWork = 40'000'000;
+/// Values that are computed from each other in a row: evaluation is recursive.
+inline constexpr int kLongestChain = 50;
+
 class Names : public Scope {
  public:
   /// `outer` (kept by address) answers for what is not defined here.
@@ -20,6 +26,8 @@ class Names : public Scope {
 
   std::optional<Scalar> find(const std::string& name) const override;
   std::vector<std::string> names() const override;
+
+  void spend(size_t steps, const std::string& where) const override;
 
   /// As find(); a ConfigError that names `where` if there is no such name.
   Scalar get(const std::string& name, const std::string& where) const;
@@ -40,7 +48,12 @@ class Names : public Scope {
     bool done = true, busy = false;
   };
 
+  const Names* outermost() const { return outer_ ? outer_->outermost() : this; }
+
   const Names* outer_;
+  // Of the outermost scope.
+  mutable size_t work_left_ = kMostWork;
+  mutable int chain_ = 0;  // definitions that are being evaluated for each other
   mutable std::map<std::string, Entry> entries_;
   mutable std::vector<std::string> busy_;  // being evaluated, outermost first
 };

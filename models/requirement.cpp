@@ -6,15 +6,19 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/json/text.h"
 
 namespace psanet::models {
 
 namespace {
 
+constexpr size_t kMostShown = 20;
+
 /// The values that would do, each once.
 std::vector<std::string> valid_values(const Requirement& requirement, const Names& lets) {
   std::vector<std::string> values;
   for (const std::string& text : requirement.valid) {
+    if (values.size() == kMostShown) break;
     std::string value = is_expression(text) ? show(evaluate(text, requirement.where + ".valid", lets)) : text;
     if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(std::move(value));
   }
@@ -35,7 +39,7 @@ void check(const Requirement& requirement, const Names& lets) {
   const auto* truth = std::get_if<bool>(&holds);
   if (!truth) {
     throw ConfigError(fmt::format("{}.that: \"{}\" is {}, want a condition that is true or false", requirement.where,
-                                  requirement.that, show(holds)));
+                                  printed(requirement.that), show(holds)));
   }
   if (*truth) return;
   throw ConfigError(fmt::format("{}: found {}, want {}; valid: {}", lets.where(requirement.of), show(found),

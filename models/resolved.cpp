@@ -13,6 +13,7 @@ json resolved(const json& value, const std::string& where, const Scope& scope) {
     return to_json(evaluate(value.get_ref<const std::string&>(), where, scope));
   }
   if (!value.is_array()) return value;
+  scope.spend(4 * value.size(), where);
   json list = json::array();
   for (const json& item : value) list.push_back(resolved(item, fmt::format("{}[{}]", where, list.size()), scope));
   return list;

@@ -2,39 +2,40 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <nlohmann/json.hpp>
 
-#include "engine/error.h"
+#include "engine/json/text.h"
 
 namespace psanet::models {
 
 using nlohmann::json;
 
 std::string show(const Scalar& value) {
-  return to_json(value).dump();
+  return shown(to_json(value));
 }
 
-Scalar to_scalar(const json& value, const std::string& where) {
-  switch (value.type()) {
+Scalar to_scalar(const JsonReader& value) {
+  switch (value.value().type()) {
     case json::value_t::null:
       return std::monostate{};
     case json::value_t::boolean:
-      return value.get<bool>();
+      return value.boolean();
     case json::value_t::number_unsigned:
-      if (value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-        throw ConfigError(fmt::format("{}: found {}, want an integer below 2^63", where, value.dump()));
-      }
-      return value.get<int64_t>();
     case json::value_t::number_integer:
-      return value.get<int64_t>();
+      if (value.value().is_number_unsigned() && value.value().get<uint64_t>() > uint64_t{INT64_MAX}) {
+        value.wrong("an integer below 2^63");
+      }
+      return value.integer();
     case json::value_t::number_float:
-      return value.get<double>();
+      return value.number();
     case json::value_t::string:
-      return value.get<std::string>();
+      if (value.text().size() > kLongestText) {
+        value.fail(fmt::format("a string of {} bytes, want at most {}", value.text().size(), kLongestText));
+      }
+      return value.text();
     default:
-      throw ConfigError(fmt::format("{}: found {}, want a number, true, false, a string or null", where,
-                                    value.is_array() ? "a list" : "an object"));
+      value.fail(fmt::format("found {}, want a number, true, false, a string or null",
+                             value.value().is_array() ? "a list" : "an object"));
   }
 }
 

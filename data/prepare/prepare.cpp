@@ -7,9 +7,9 @@
 
 #include "data/error.h"
 #include "data/file_bytes.h"
-#include "data/nearest_name.h"
 #include "data/prepare/layout.h"
 #include "data/samples.h"
+#include "engine/json/nearest.h"
 
 namespace psanet::data {
 namespace {

@@ -64,6 +64,63 @@ TEST_CASE("wrong recipes end with 2 and leave no run folder") {
   check_error(run_program("psanet-train", {folder / "broken.json"}), 2, {"broken.json", "JSON"});
 }
 
+TEST_CASE("numbers of recipes and command lines that nothing can count end with 2") {
+  const TemporaryFolder folder;
+  const std::filesystem::path output = folder / "run";
+  const auto train = [&](const std::vector<std::string>& settings) {
+    std::vector<std::string> arguments = {"demo_with_psa", "--data-root", tiny_scenes(), "--output", output};
+    for (const std::string& a : tiny_overrides()) arguments.push_back(a);
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
+    return run_program("psanet-train", arguments);
+  };
+  check_error(train({"epochs=1", "batch=4294967296", "accumulate=4294967296"}), 2,
+              {"batch: found 4294967296", "at most"});
+  check_error(train({"accumulate=4611686018427387904"}), 2, {"accumulate: found 4611686018427387904", "at most 4096"});
+  check_error(train({"cache_mb=-1"}), 2, {"cache_mb: found -1", "at least 0"});
+  check_error(train({"epochs=1000000000000"}), 2, {"epochs: found 1000000000000", "at most"});
+  check_error(train({"evaluation.scales=[1e9]"}), 2, {"evaluation.scales: found 1000000000", "at most 64"});
+  check_error(train({"evaluation.stride=-1"}), 2, {"evaluation.stride: found -1", "at least 0"});
+  check_error(train({"base_rate=1e999"}), 2, {"base_rate: found \"1e999\", want a number"});
+  check_error(train({"about=\xff"}), 2, {"--set about", "want UTF-8"});
+  check_error(train({"let.crop_h=" + std::string(100000, '[')}), 2, {"let.crop_h", "deeper than 64"});
+  check_error(train({"let.crop_h=2147483633", "let.crop_w=2147483633"}), 2, {"the image", "2^63-1"});
+  check_error(train({std::string(100, 'a') + ".b.c.d.e.f.g.h.i.j.k=1"}), 2, {"want the name of a value"});
+  CHECK(!std::filesystem::exists(output));
+  check_error(run_program("psanet-info", {"psanet50", "--batch", "9223372036854775807"}), 2, {"the image", "2^63-1"});
+  check_error(run_program("psanet-info", {"psanet50", "--set", "classes=\xff"}), 2, {"--set classes", "want UTF-8"});
+  check_error(run_program("psanet-info", {"fcn18", "--set", "stem_1=4611686018427387904"}), 2,
+              {"out_channels", "2147483647"});
+}
+
+TEST_CASE("hostile JSON of every kind ends with one line and the code of its kind") {
+  const TemporaryFolder folder;
+  const std::string deep(200000, '['), twice = "{\"a\": 1,\n\"a\": 2}", large = "[1e999]", bytes = "[\"\xff\"]";
+  const auto of_every_kind = [&](const std::filesystem::path& file, int exit_code, const std::string& program,
+                                 const std::vector<std::string>& arguments) {
+    for (const auto& [text, word] :
+         {std::pair{deep, "deeper than 64"}, {twice, "stands twice"}, {large, "number overflow"}, {bytes, "UTF-8"}}) {
+      write(file, text);
+      check_error(run_program(program, arguments), exit_code, {file.filename(), word, "line"});
+    }
+  };
+  of_every_kind(folder / "model.json", 2, "psanet-info", {folder / "model.json"});
+  of_every_kind(folder / "recipe.json", 2, "psanet-train", {folder / "recipe.json"});
+  of_every_kind(folder / "dataset.json", 3, "psanet-data", {"check", folder / "dataset.json", "--root", folder.path()});
+  std::filesystem::create_directories(folder / "run" / "evaluation");
+  of_every_kind(folder / "run" / "recipe.json", 2, "psanet-report", {folder / "run"});
+  write(folder / "run" / "recipe.json", "{}");
+  write(folder / "run" / "metrics.jsonl", "{\"iteration\": 1, \"loss\": 2}\n");
+  of_every_kind(folder / "run" / "evaluation" / "metrics.json", 2, "psanet-report", {folder / "run"});
+  write(folder / "run" / "evaluation" / "metrics.json", "{\"classes\": [{\"name\": 3}]}");
+  check_error(run_program("psanet-report", {folder / "run"}), 2,
+              {"metrics.json: classes[0].name: found 3, want a string"});
+  write(folder / "run" / "evaluation" / "metrics.json", "{\"mIoU\": [1]}");
+  check_error(run_program("psanet-report", {folder / "run"}), 2, {"metrics.json: mIoU: found [1], want a number"});
+  std::filesystem::remove(folder / "run" / "evaluation" / "metrics.json");
+  write(folder / "run" / "metrics.jsonl", deep + "\n{}\n");
+  check_error(run_program("psanet-report", {folder / "run"}), 2, {"metrics.jsonl, line 1: want a JSON object"});
+}
+
 TEST_CASE("a run folder that holds a run is not overwritten") {
   const TemporaryFolder folder;
   write(folder / "weights.safetensors", "of days");

@@ -123,6 +123,47 @@ TEST_CASE("a mistake in a dataset.json is named with its JSON path") {
   contains(complaint(json::array()), "wanted an object");
 }
 
+TEST_CASE("numbers of a dataset.json are not cut to what fits and lists not read as numbers") {
+  const auto said = [](const char* key, const json& value) {
+    auto document = small_description();
+    document[key] = value;
+    return complaint(document);
+  };
+  for (const json& number :
+       {json(4294967296), json(-1), json(2), json(18446744073709551615u), json(0.5), json(1e300)}) {
+    INFO(number);
+    contains(said("label_map", {{"0", number}, {"1", 1}}), "small.json: at /label_map/0: found");
+    contains(said("ignore_color", {number == json(2) ? json(256) : number, 0, 0}),
+             "small.json: at /ignore_color/0: found");
+  }
+  contains(said("label_map", {{"0", json::array()}}), "/label_map/0: found []");
+  contains(said("label_map", {{"0", "0-4294967296"}}), "/label_map/0");
+  contains(said("label_map", {{"4294967296", 0}}), "wanted a file value");
+  contains(said("label_map", json::object()), "/label_map: found {}, wanted an object of file value: class");
+  contains(said("classes", std::vector<int>(256)), "256 classes");
+  contains(said("classes", {1}), "/classes/0: found 1, wanted an object");
+  contains(said("lists", json::array()), "/lists: found [], wanted an object of split");
+  contains(said("lists", {{"train", 3}}), "/lists/train: found 3, wanted a string");
+  contains(said("name", ""), "/name: found \"\", wanted a text");
+}
+
+TEST_CASE("a hostile dataset.json is one line: nesting and the same key twice and what is no file") {
+  const TemporaryFolder folder;
+  const auto said = [&](const std::string& text) {
+    write_file_text(folder / "dataset.json", text);
+    const std::string message = message_of<DataError>([&] { load_dataset(folder.path().string()); });
+    CHECK(message.find('\n') == std::string::npos);
+    return message;
+  };
+  contains(said(std::string(200000, '[')), "deeper than 64");
+  contains(said("{\"name\": " + std::string(200000, '[')), "deeper than 64");
+  contains(said("{\"name\": \"a\",\n\"name\": \"b\"}"),
+           "the key \"name\" stands twice in one object, want it once (line 2");
+  contains(said("{\"name\": 1e999}"), "number overflow");
+  contains(said("{\"name\": \"\xff\"}"), "not JSON");
+  contains(message_of<DataError>([] { load_dataset("/dev/zero"); }), "cannot read this file");
+}
+
 TEST_CASE("a dataset is found by name or path, an unknown name gets a suggestion") {
   contains(message_of<DataError>([] { load_dataset("ade20"); }), "did you mean \"ade20k\"");
   contains(message_of<DataError>([] { load_dataset("no/such/dataset.json"); }), "no such file");

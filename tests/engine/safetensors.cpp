@@ -132,6 +132,22 @@ TEST_CASE("safetensors: every kind of damage is a WeightsError of one line that 
       {"entry \"x\"", R"({"x":{"dtype":"F32","shape":"2","data_offsets":[0,8]}})", data},
       {"entry \"x\"", R"({"x":7})", data},
       {"entry \"__metadata__\"", R"({"__metadata__":{"a":1}})", data},
+      {"entry \"x\".shape[0]: found 1.9, want an integer",
+       R"({"x":{"dtype":"F32","shape":[1.9],"data_offsets":[0,4]}})", data},
+      {"an impossible shape", R"({"x":{"dtype":"F32","shape":[9223372036854775807,9],"data_offsets":[0,8]}})", data},
+      {"entry \"x\".data_offsets[0]: found -8", R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}})", data},
+      {"entry \"x\".data_offsets[1]: found 18446744073709551615",
+       R"({"x":{"dtype":"U8","shape":[8],"data_offsets":[0,18446744073709551615]}})", data},
+      {"tensors \"x\" and \"y\" overlap",
+       R"({"x":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"y":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}})",
+       data},
+      {"tensors \"a\" and \"b\" overlap",
+       R"({"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]},"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})",
+       data},
+      {"the key \"x\" stands twice",
+       R"({"x":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"x":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}})",
+       data},
+      {"deeper than 64", std::string(100000, '['), data},
   };
   int number = 0;
   for (const Damage& damage : list) {
@@ -157,6 +173,30 @@ TEST_CASE("safetensors: files that are none") {
   CHECK(error_of(folder / "empty").find("it has 0 bytes") != std::string::npos);
   std::ofstream(folder / "text") << "this is a text file of some length";
   CHECK(error_of(folder / "text").find("its header claims") != std::string::npos);
+}
+
+TEST_CASE("safetensors: the memory is no more than the file") {
+  const TemporaryFolder folder;
+  write_file(folder / "sparse", "", "");
+  const uint64_t header = uint64_t{1} << 40;
+  std::ofstream(folder / "sparse", std::ios::binary).write(reinterpret_cast<const char*>(&header), 8);
+  fs::resize_file(folder / "sparse", (uint64_t{1} << 40) + 8);
+  CHECK(error_of(folder / "sparse").find("its header has 1099511627776 bytes, want at most 16777216") !=
+        std::string::npos);
+  // A thousand tensors that are all the same mebibyte.
+  std::string many = "{";
+  for (int i = 0; i < 1000; ++i) {
+    many += (i ? ",\"" : "\"") + std::to_string(i) + R"(":{"dtype":"U8","shape":[1048576],"data_offsets":[0,1048576]})";
+  }
+  write_file(folder / "many", many + "}", std::string(1 << 20, 'x'));
+  CHECK(error_of(folder / "many").find("overlap") != std::string::npos);
+  // Neighbours and empty tensors do not overlap.
+  write_file(
+      folder / "good",
+      R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]},
+                                  "e":{"dtype":"U8","shape":[0],"data_offsets":[4,4]},"f":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}})",
+      "12345678");
+  CHECK(error_of(folder / "good") == "nothing was thrown");
 }
 
 TEST_CASE("safetensors: a file that cannot be written is a FileError that names it") {

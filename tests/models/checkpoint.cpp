@@ -1,8 +1,11 @@
 // Checkpoints: what is written is read, what is damaged is never taken, what is kept, what belongs to which run.
 #include "models/checkpoint.h"
 
+#include <fmt/format.h>
+
 #include <fstream>
 
+#include "engine/crc32c.h"
 #include "engine/error.h"
 #include "models/checkpoint_fit.h"
 #include "models/checkpoint_store.h"
@@ -162,6 +165,53 @@ TEST_CASE("checkpoint: what is skipped is said with the reason") {
   store.save(made_up_checkpoint(11));  // the damaged ones were behind it
   CHECK(store.iterations() == std::vector<int64_t>{10, 11});
   CHECK(std::distance(fs::directory_iterator(store.folder()), fs::directory_iterator()) == 4);
+}
+
+TEST_CASE("checkpoint: a hostile manifest is one line") {
+  const TemporaryFolder folder;
+  CheckpointStore store(folder / "c", {5, ""});
+  store.save(made_up_checkpoint(10));
+  const fs::path file = store.manifest(10);
+  const auto error_of = [&] {
+    try {
+      models::read_checkpoint(file);
+    } catch (const WeightsError& e) {
+      CHECK(std::string(e.what()).find('\n') == std::string::npos);
+      return std::string(e.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  const auto said = [&](const std::string& text) {
+    std::ofstream(file) << text;
+    return error_of();
+  };
+  const nlohmann::ordered_json good = models::read_manifest(file);
+  const auto changed = [&](const std::string& path, const nlohmann::ordered_json& value) {
+    nlohmann::ordered_json content = good;
+    content[nlohmann::ordered_json::json_pointer(path)] = value;
+    const std::string dumped = content.dump();
+    const std::string checksum = fmt::format("{:08x}", crc32c(dumped.data(), dumped.size()));
+    return said(nlohmann::ordered_json{{"crc32c", checksum}, {"checkpoint", content}}.dump());
+  };
+  CHECK(changed("/iteration", 10) == "nothing was thrown");
+  for (const auto& [path, value, message] : std::vector<std::tuple<std::string, nlohmann::ordered_json, std::string>>{
+           {"/format", "1", "format: found \"1\", want an integer"},
+           {"/iteration", 1.5, "iteration: found 1.5, want an integer of at least 0"},
+           {"/iteration", -1, "iteration: found -1, want an integer of at least 0"},
+           {"/file", "../x", "file: found \"../x\", want a file name"},
+           {"/file", 7, "file: found 7, want a string"},
+           {"/metrics", 7, "metrics: found 7, want an object"},
+           {"/metrics/a", "7", "metrics.a: found \"7\", want a number"},
+           {"/tensors", nullptr, "tensors: found null, want an object"},
+           {"/tensors/a", 1, "tensors.a: found 1, want an object"},
+           {"/tensors/a/dtype", 1, "tensors.a.dtype: found 1, want a string"}}) {
+    INFO(path);
+    CHECK(changed(path, value).find("000000010.json: " + message) != std::string::npos);
+  }
+  CHECK(said(std::string(200000, '[')).find("000000010.json: is no whole manifest: ") != std::string::npos);
+  CHECK(said("{\"crc32c\": 1, \"crc32c\": 2}").find("stands twice") != std::string::npos);
+  CHECK(said("{\"crc32c\": 1e999}").find("number overflow") != std::string::npos);
+  CHECK(said("{\"crc32c\": [[[1]]], \"checkpoint\": {}}").find("it says [[[1]]]") != std::string::npos);
 }
 
 TEST_CASE("checkpoint: one that is there already is whole while it is written again with other values") {

@@ -1,0 +1,190 @@
+#include "engine/json/file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "engine/error.h"
+#include "engine/json/text.h"
+
+namespace psanet {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+namespace {
+
+/// What is wrong with a text, and after how many of its bytes.
+struct JsonProblem {
+  std::string what;
+  size_t at = 0;
+  bool syntax = false;  // the text is no JSON at all
+};
+
+/// Characters that say how far the parser has come: its callbacks are not told.
+class Cursor {
+ public:
+  using iterator_category = std::forward_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  Cursor() = default;
+  Cursor(const char* at, const char** reached) : at_(at), reached_(reached) {}
+  reference operator*() const { return *at_; }
+  Cursor& operator++() {
+    *reached_ = ++at_;
+    return *this;
+  }
+  Cursor operator++(int) {
+    const Cursor before = *this;
+    ++*this;
+    return before;
+  }
+  bool operator==(const Cursor& other) const { return at_ == other.at_; }
+
+ private:
+  const char* at_ = nullptr;
+  const char** reached_ = nullptr;
+};
+
+/// Counts values, and keys of the objects that are open; throws JsonProblem.
+class Watch {
+ public:
+  Watch(const JsonLimits& limits, const char* begin, const char* const& reached)
+      : limits_(limits), begin_(begin), reached_(reached) {}
+
+  template <class Json>
+  bool operator()(int, json::parse_event_t event, const Json& parsed) {
+    using Event = json::parse_event_t;
+    switch (event) {
+      case Event::key:
+        if (!open_.back().insert(parsed.template get_ref<const std::string&>()).second) {
+          fail(fmt::format("the key {} stands twice in one object, want it once", shown(parsed)));
+        }
+        break;
+      case Event::object_start:
+      case Event::array_start:
+        open_.emplace_back();
+        if (static_cast<int64_t>(open_.size()) > limits_.depth) {
+          fail(fmt::format("lists and objects in each other, deeper than {}", limits_.depth));
+        }
+        [[fallthrough]];
+      case Event::value:
+        if (++values_ > limits_.values) fail(fmt::format("more than {} values", limits_.values));
+        break;
+      case Event::object_end:
+      case Event::array_end:
+        open_.pop_back();
+    }
+    return true;
+  }
+
+ private:
+  [[noreturn]] void fail(std::string what) const {
+    throw JsonProblem{std::move(what), static_cast<size_t>(reached_ - begin_)};
+  }
+
+  const JsonLimits& limits_;
+  const char* begin_;
+  const char* const& reached_;
+  std::vector<std::set<std::string>> open_;
+  int64_t values_ = 0;
+};
+
+/// nlohmann's message without the "[json.exception...] parse error at line 1, column 2: " in front.
+std::string plain_message(const json::exception& e) {
+  std::string text = e.what();
+  for (const char* end : {"] ", ": "}) {
+    if (std::string_view(end) == ": " && text.rfind("parse error at", 0) != 0) continue;
+    if (const size_t at = text.find(end); at != std::string::npos) text.erase(0, at + 2);
+  }
+  return printed(text, 160);
+}
+
+template <class Json>
+Json parse(std::string_view text, const JsonLimits& limits) {
+  const char* const begin = text.data();
+  const char* reached = begin;
+  const auto here = [&] { return static_cast<size_t>(reached - begin); };
+  if (static_cast<int64_t>(text.size()) > limits.bytes)
+    throw JsonProblem{fmt::format("more than {} bytes", limits.bytes)};
+  Watch watch(limits, begin, reached);
+  try {
+    return Json::parse(
+        Cursor(begin, &reached), Cursor(begin + text.size(), &reached),
+        [&](int depth, auto event, Json& parsed) {
+          return watch(depth, static_cast<json::parse_event_t>(event), parsed);
+        },
+        true, true);
+  } catch (const json::parse_error& e) {
+    throw JsonProblem{"not JSON: " + plain_message(e), here(), true};
+  } catch (const json::exception& e) {  // a number that no double holds
+    throw JsonProblem{plain_message(e), here(), true};
+  }
+}
+
+/// "line 3, column 7": of the last character that was read.
+std::string place(std::string_view text, size_t at) {
+  const std::string_view before = text.substr(0, std::min(at, text.size()));
+  const size_t line_begin = before.rfind('\n');
+  return fmt::format("line {}, column {}", 1 + std::count(before.begin(), before.end(), '\n'),
+                     std::max<size_t>(1, before.size() - (line_begin == before.npos ? 0 : line_begin + 1)));
+}
+
+}  // namespace
+
+template <class Json>
+Json parse_json(std::string_view text, const std::string& name, Raise raise, const JsonLimits& limits) {
+  try {
+    return parse<Json>(text, limits);
+  } catch (const JsonProblem& problem) {
+    raise(fmt::format("{}: {} ({})", name, problem.what, place(text, problem.at)));
+  }
+  return {};
+}
+
+template <class Json>
+Json read_json(const std::filesystem::path& file, Raise raise, const JsonLimits& limits, const std::string& problem) {
+  const std::string name = problem.empty() ? file.string() : fmt::format("{}: {}", file.string(), problem);
+  std::error_code none;
+  std::ifstream stream;
+  if (std::filesystem::is_regular_file(file, none)) stream.open(file, std::ios::binary);
+  if (!stream.is_open()) raise(fmt::format("{}: cannot read this file, want a JSON file", name));
+  std::string text;
+  char block[1 << 16];
+  while (stream.read(block, sizeof block) || stream.gcount() > 0) {
+    text.append(block, static_cast<size_t>(stream.gcount()));
+    if (static_cast<int64_t>(text.size()) > limits.bytes) {
+      raise(fmt::format("{}: more than {} bytes, want a smaller JSON file", name, limits.bytes));
+    }
+  }
+  return parse_json<Json>(text, name, raise, limits);
+}
+
+template json parse_json(std::string_view, const std::string&, Raise, const JsonLimits&);
+template ordered_json parse_json(std::string_view, const std::string&, Raise, const JsonLimits&);
+template json read_json(const std::filesystem::path&, Raise, const JsonLimits&, const std::string&);
+template ordered_json read_json(const std::filesystem::path&, Raise, const JsonLimits&, const std::string&);
+
+json parse_setting(std::string_view text, const std::string& option) {
+  if (!is_utf8(text)) throw ConfigError(fmt::format("{}: found \"{}\", want UTF-8", option, printed(text)));
+  try {
+    return parse<json>(text, {});
+  } catch (const JsonProblem& problem) {
+    if (problem.syntax) return std::string(text);
+    throw ConfigError(fmt::format("{}: found {}: {}", option, printed(text), problem.what));
+  }
+}
+
+std::string string_setting(const std::string& name, const std::string& text) {
+  if (!is_utf8(text)) throw ConfigError(fmt::format("{}: found \"{}\", want UTF-8", name, printed(text)));
+  return fmt::format("{}={}", name, json(text).dump());
+}
+
+}  // namespace psanet
