@@ -287,8 +287,8 @@ def check_faults(r, short):
                  environment={"PSANET_GPU_CHECK_FAULT": own})
 
         def damage(kit):
-            (kit / "share/psanet/models/psanet50.json").unlink()
-            (kit / "share/psanet/models/psanet50.json").write_text("{")
+            (kit / "share/psanet/models/psanet.json").unlink()
+            (kit / "share/psanet/models/psanet.json").write_text("{")
         r.faulty("a damaged file", ["facts", own], {"facts": "failed"}, change=damage)
         r.faulty("programs that need a library that is not there", [starts, scenes],
                  {starts: "failed", scenes + ", twice": "failed"},

@@ -17,7 +17,7 @@ void make_home(const fs::path& folder) {
   fs::create_directories(folder / "apps" / "recipes");
   fs::create_directories(folder / "models");
   fs::copy(source / "models" / "blocks", folder / "models" / "blocks");
-  fs::copy(source / "models" / "psanet18_small.json", folder / "models" / "only_here.json");
+  fs::copy(source / "models" / "psanet50_mmseg.json", folder / "models" / "only_here.json");
   fs::create_directories(folder / "data");
   fs::copy(source / "data" / "scenes", folder / "data" / "scenes");
   std::ofstream(folder / "apps" / "recipes" / "recipe_here.json")

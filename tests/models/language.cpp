@@ -374,7 +374,7 @@ TEST_CASE("every wrong model is told where, what was found and what is wanted") 
        {"m.json: use[0]: no file \"nowhere.json\"; looked for"}},
       {R"([{"op": "add", "path": "/use", "value": "blocks/ppm.json"}])",
        {"m.json: use: found \"blocks/ppm.json\", want a list of strings"}},
-      {R"([{"op": "add", "path": "/use", "value": ["psanet50.json"]}])", {"psanet50.json: unknown key"}},
+      {R"([{"op": "add", "path": "/use", "value": ["psanet.json"]}])", {"psanet.json: unknown key"}},
       {R"([{"op": "add", "path": "/require", "value": {}}])", {"m.json: require: found {}, want a list"}},
       {R"([{"op": "add", "path": "/require", "value": [{"of": "width", "that": "$width > 1", "say": "more"}]}])",
        {"m.json: require[0]: no \"valid\""}},

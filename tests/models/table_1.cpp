@@ -1,16 +1,12 @@
 // The networks that Table 1 of the paper compares (SPEC 4): every row on every backbone, and what sets them apart.
 #include <fmt/format.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "engine/program.h"
 #include "models/model_file.h"
-#include "models/model_source.h"
 #include "models/training_step.h"
 #include "tests/support/catch.h"
-#include "tests/support/temporary_folder.h"
 
 using namespace psanet;
 using namespace psanet::models;
@@ -48,12 +44,6 @@ int64_t parameter_count(const Graph& graph, const std::string& prefix = "") {
     if (graph.node(v).name.rfind(prefix, 0) == 0) count += graph.type(v).elements();
   }
   return count;
-}
-
-std::string text_of_file(const std::filesystem::path& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
 }
 
 }  // namespace
@@ -103,9 +93,7 @@ TEST_CASE("table 1: the modules differ in nothing but the module and the input o
   }
 }
 
-TEST_CASE("table 1: another ResNet is another word in the file") {
-  const psanet::tests::TemporaryFolder folder;
-  const std::string text = text_of_file(models_dir() / "psanet50.json");
+TEST_CASE("table 1: another ResNet is another word") {
   // blocks of each stage, channels of the last one
   const std::vector<std::pair<std::string, std::vector<int>>> depths = {
       {"resnet18", {2, 2, 2, 2, 512}},    {"resnet34", {3, 4, 6, 3, 512}},    {"resnet50", {3, 4, 6, 3, 2048}},
@@ -113,13 +101,7 @@ TEST_CASE("table 1: another ResNet is another word in the file") {
   };
   for (const auto& [depth, wanted] : depths) {
     INFO(depth);
-    std::string other = text;
-    const size_t at = other.find("resnet50");
-    REQUIRE(at != std::string::npos);
-    REQUIRE(other.find("resnet50", at + 1) == std::string::npos);
-    other.replace(at, 8, depth);
-    std::ofstream(folder / (depth + ".json")) << other;
-    const Graph graph = read_model((folder / (depth + ".json")).string()).build({Mode::train, 2});
+    const Graph graph = read_model("psanet50", {{"resnet", depth}}).build({Mode::train, 2});
     for (int stage = 1; stage <= 4; ++stage) {
       const int blocks = wanted[static_cast<size_t>(stage - 1)];
       CHECK(graph.find_source(fmt::format("layer{}.{}.conv1.weight", stage, blocks - 1)));
