@@ -13,7 +13,6 @@
 #include "data/error.h"
 #include "engine/communicator.h"
 #include "engine/error.h"
-#include "engine/json/nearest.h"
 #include "engine/json/text.h"
 
 namespace psanet::apps {

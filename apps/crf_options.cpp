@@ -9,7 +9,6 @@
 #include <sstream>
 
 #include "engine/error.h"
-#include "engine/json/nearest.h"
 #include "engine/json/reader.h"
 #include "engine/json/text.h"
 

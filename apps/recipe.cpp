@@ -7,7 +7,6 @@
 
 #include "engine/fields_json.h"
 #include "engine/home.h"
-#include "engine/json/nearest.h"
 #include "engine/json/reader.h"
 #include "engine/json/text.h"
 
@@ -231,8 +230,7 @@ void check_numbers(const Recipe& r, const std::string& where) {
   };
   integer("batch", r.batch, 1, kMostBatch);
   integer("accumulate", r.accumulate, 1, 4096);
-  integer("iterations", r.iterations, 0, kMostUpdates);
-  integer("epochs", r.epochs, 0, kMostUpdates);
+  integer(r.epochs == 0 ? "iterations" : "epochs", r.epochs == 0 ? r.iterations : r.epochs, 1, kMostUpdates);
   integer("workers", r.workers, 0, 1024);
   integer("cache_mb", r.cache_mb, 0, int64_t{1} << 30);
   integer("save_every", r.save_every, 1, kMostUpdates);
@@ -278,7 +276,6 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
   };
   named("model", recipe.model);
   named("dataset", recipe.dataset);
-  check_numbers(recipe, where);
   if (recipe.mean_of_ranks && recipe.accumulate > 1) {
     throw ConfigError(
         fmt::format("{}.mean_of_ranks: found true with accumulate {}, want one of the two", where, recipe.accumulate));
@@ -287,9 +284,7 @@ Recipe read_recipe(const std::filesystem::path& file, const std::vector<std::str
     throw ConfigError(fmt::format("{}: found iterations {} and epochs {}, want one of the two", where,
                                   recipe.iterations, recipe.epochs));
   }
-  if (recipe.epochs == 0 && recipe.iterations == 0) {
-    throw ConfigError(fmt::format("{}.iterations: found 0, want at least 1", where));
-  }
+  check_numbers(recipe, where);
   return recipe;
 }
 

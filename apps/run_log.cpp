@@ -27,7 +27,7 @@ std::optional<nlohmann::json> entry_of(const std::string& line) try {
 
 bool is_score_line(const nlohmann::json& entry) {
   for (const auto& [key, value] : entry.items()) {
-    if (key.size() > 4 && key.compare(key.size() - 4, 4, "_val") == 0) return true;
+    if (key.ends_with("_val")) return true;
   }
   return false;
 }

@@ -10,7 +10,7 @@
 #include "data/error.h"
 #include "data/list_file.h"
 #include "data/sample_check.h"
-#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 
 namespace psanet::data {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "data/dataset.h"
 #include "data/error.h"
-#include "engine/json/nearest.h"
 #include "engine/json/reader.h"
+#include "engine/json/text.h"
 
 namespace psanet::data {
 namespace {

@@ -157,8 +157,7 @@ class Loader::Impl {
       std::fill(slot.errors.begin(), slot.errors.end(), nullptr);
     }
     const std::int64_t epoch = next_iteration_ / per_epoch_;
-    const auto position =
-        std::size_t((next_iteration_ % per_epoch_) * config_.batch + config_.first + next_place_);
+    const auto position = std::size_t((next_iteration_ % per_epoch_) * config_.batch + config_.first + next_place_);
     const Task task{&slot, next_place_, epoch, order_of(epoch)[position]};
     if (++next_place_ == local_batch_) {
       next_place_ = 0;

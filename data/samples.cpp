@@ -7,7 +7,7 @@
 #include "data/codec.h"
 #include "data/error.h"
 #include "data/list_file.h"
-#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 
 namespace psanet::data {
 namespace {

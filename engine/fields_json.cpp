@@ -15,61 +15,74 @@ using nlohmann::ordered_json;
 
 namespace {
 
+template <class T>
+constexpr const char* kTypeName = std::is_same_v<T, bool>      ? "true, false"
+                                  : std::is_same_v<T, int64_t> ? "integer"
+                                  : std::is_same_v<T, double>  ? "number"
+                                                               : "string";
+
 std::string joined(std::span<const char* const> names) {
   return fmt::format("{}", fmt::join(names.begin(), names.end(), ", "));
 }
 
+/// Passes fields of every type on to Derived::visit(name, value, doc).
+template <class Derived>
+class EachField : public Fields {
+ public:
+  void operator()(const char* name, bool& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, int64_t& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, double& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, std::string& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, Size2& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, std::optional<int64_t>& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, std::optional<double>& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, std::vector<int64_t>& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, std::vector<double>& value, const char* doc) override { pass(name, value, doc); }
+  void operator()(const char* name, std::vector<std::string>& value, const char* doc) override {
+    pass(name, value, doc);
+  }
+
+ private:
+  template <class T>
+  void pass(const char* name, T& value, const char* doc) {
+    static_cast<Derived*>(this)->visit(name, value, doc);
+  }
+};
+
+template <class T>
+void read(const JsonReader& j, T& value) {
+  if constexpr (std::is_same_v<T, bool>) value = j.boolean();
+  if constexpr (std::is_same_v<T, int64_t>) value = j.integer();
+  if constexpr (std::is_same_v<T, double>) value = j.number();
+  if constexpr (std::is_same_v<T, std::string>) value = j.text();
+}
+void read(const JsonReader& j, Size2& value) {
+  const bool two = j.value().is_array();
+  if (two && j.value().size() != 2) j.wrong("a number or [height, width]");
+  value.h = (two ? j.with(j.value()[0]) : j).integer();
+  value.w = (two ? j.with(j.value()[1]) : j).integer();
+}
+template <class T>
+void read(const JsonReader& j, std::optional<T>& value) {
+  value.reset();
+  if (j.value().is_null()) return;
+  if (!j.value().is_number()) j.wrong(std::is_integral_v<T> ? "an integer or null" : "a number or null");
+  read(j, value.emplace());
+}
+template <class T>
+void read(const JsonReader& j, std::vector<T>& value) {
+  value.clear();
+  for (const JsonReader& item : j.items(fmt::format("a list of {}s", kTypeName<T>))) read(item, value.emplace_back());
+}
+
 /// Reads one level of an object; nested objects push a level.
-class FieldsReader final : public Fields {
+class FieldsReader final : public EachField<FieldsReader> {
  public:
   FieldsReader(const json& object, const std::string& path) { push({object, path}); }
 
-  void operator()(const char* name, bool& value, const char*) override {
-    if (const auto j = find(name)) value = j->boolean();
-  }
-  void operator()(const char* name, int64_t& value, const char*) override {
-    if (const auto j = find(name)) value = j->integer();
-  }
-  void operator()(const char* name, double& value, const char*) override {
-    if (const auto j = find(name)) value = j->number();
-  }
-  void operator()(const char* name, std::string& value, const char*) override {
-    if (const auto j = find(name)) value = j->text();
-  }
-  void operator()(const char* name, Size2& value, const char*) override {
-    const auto j = find(name);
-    if (!j) return;
-    if (j->value().is_array()) {
-      if (j->value().size() != 2) j->wrong("a number or [height, width]");
-      value = {j->with(j->value()[0]).integer(), j->with(j->value()[1]).integer()};
-    } else {
-      value.h = value.w = j->integer();
-    }
-  }
-  void operator()(const char* name, std::optional<int64_t>& value, const char*) override {
-    const auto j = find(name);
-    if (!j) return;
-    value.reset();
-    if (j->value().is_null()) return;
-    if (!j->value().is_number()) j->wrong("an integer or null");
-    value = j->integer();
-  }
-  void operator()(const char* name, std::optional<double>& value, const char*) override {
-    const auto j = find(name);
-    if (!j) return;
-    value.reset();
-    if (j->value().is_null()) return;
-    if (!j->value().is_number()) j->wrong("a number or null");
-    value = j->number();
-  }
-  void operator()(const char* name, std::vector<int64_t>& value, const char*) override {
-    list(name, value, "a list of integers", [](const JsonReader& item) { return item.integer(); });
-  }
-  void operator()(const char* name, std::vector<double>& value, const char*) override {
-    list(name, value, "a list of numbers", [](const JsonReader& item) { return item.number(); });
-  }
-  void operator()(const char* name, std::vector<std::string>& value, const char*) override {
-    list(name, value, "a list of strings", [](const JsonReader& item) { return item.text(); });
+  template <class T>
+  void visit(const char* name, T& value, const char*) {
+    if (const auto j = find(name)) read(*j, value);
   }
   void choice(const char* name, int& value, std::span<const char* const> names, const char*) override {
     const auto j = find(name);
@@ -107,41 +120,30 @@ class FieldsReader final : public Fields {
     levels_.back().known.emplace_back(name);
     return levels_.back().object.find(name);
   }
-  template <class T, class Read>
-  void list(const char* name, std::vector<T>& value, const char* like, Read read) {
-    const auto j = find(name);
-    if (!j) return;
-    value.clear();
-    for (const JsonReader& item : j->items(like)) value.push_back(read(item));
-  }
 
   std::vector<Level> levels_;
 };
 
-class Writer final : public Fields {
+template <class T>
+ordered_json written(const T& value) {
+  return value;
+}
+ordered_json written(const Size2& value) {
+  return value.h == value.w ? ordered_json(value.h) : ordered_json::array({value.h, value.w});
+}
+template <class T>
+ordered_json written(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+class Writer final : public EachField<Writer> {
  public:
   ordered_json take() { return std::move(levels_.front().second); }
 
-  void operator()(const char* name, bool& value, const char*) override { put(name, value); }
-  void operator()(const char* name, int64_t& value, const char*) override { put(name, value); }
-  void operator()(const char* name, double& value, const char*) override { put(name, value); }
-  void operator()(const char* name, std::string& value, const char*) override { put(name, value); }
-  void operator()(const char* name, Size2& value, const char*) override {
-    if (value.h == value.w) {
-      put(name, value.h);
-    } else {
-      put(name, ordered_json::array({value.h, value.w}));
-    }
+  template <class T>
+  void visit(const char* name, const T& value, const char*) {
+    put(name, written(value));
   }
-  void operator()(const char* name, std::optional<int64_t>& value, const char*) override {
-    put(name, value ? ordered_json(*value) : ordered_json(nullptr));
-  }
-  void operator()(const char* name, std::optional<double>& value, const char*) override {
-    put(name, value ? ordered_json(*value) : ordered_json(nullptr));
-  }
-  void operator()(const char* name, std::vector<int64_t>& value, const char*) override { put(name, value); }
-  void operator()(const char* name, std::vector<double>& value, const char*) override { put(name, value); }
-  void operator()(const char* name, std::vector<std::string>& value, const char*) override { put(name, value); }
   void choice(const char* name, int& value, std::span<const char* const> names, const char*) override {
     put(name, names[static_cast<size_t>(value)]);
   }
@@ -162,43 +164,37 @@ class Writer final : public Fields {
   std::vector<std::pair<std::string, ordered_json>> levels_{{"", ordered_json::object()}};
 };
 
-class Documenter final : public Fields {
+/// The type and the default of a field, as documentation has them.
+using TypeAndDefault = std::pair<std::string, std::string>;
+template <class T>
+TypeAndDefault documented(const T& value) {
+  return {kTypeName<T>, fmt::format("{}", value)};
+}
+TypeAndDefault documented(const std::string& value) {
+  return {"string", fmt::format("\"{}\"", value)};
+}
+TypeAndDefault documented(const Size2& v) {
+  return {"integer or [h, w]", v.h == v.w ? fmt::format("{}", v.h) : fmt::format("[{}, {}]", v.h, v.w)};
+}
+template <class T>
+TypeAndDefault documented(const std::optional<T>& value) {
+  return {fmt::format("{} or null", kTypeName<T>), value ? fmt::format("{}", *value) : "null"};
+}
+template <class T>
+TypeAndDefault documented(const std::vector<T>& value) {
+  return {fmt::format("list of {}s", kTypeName<T>), fmt::format("[{}]", fmt::join(value, ", "))};
+}
+
+class Documenter final : public EachField<Documenter> {
  public:
   std::string take() { return std::move(text_); }
 
-  void operator()(const char* name, bool& value, const char* doc) override {
-    row(name, "true, false", value ? "true" : "false", doc);
-  }
-  void operator()(const char* name, int64_t& value, const char* doc) override {
-    row(name, "integer", fmt::format("{}", value), doc);
-  }
-  void operator()(const char* name, double& value, const char* doc) override {
-    row(name, "number", fmt::format("{}", value), doc);
-  }
-  void operator()(const char* name, std::string& value, const char* doc) override {
-    row(name, "string", fmt::format("\"{}\"", value), doc);
-  }
-  void operator()(const char* name, Size2& value, const char* doc) override {
-    row(name, "integer or [h, w]",
-        value.h == value.w ? fmt::format("{}", value.h) : fmt::format("[{}, {}]", value.h, value.w), doc);
-  }
-  void operator()(const char* name, std::optional<int64_t>& value, const char* doc) override {
-    row(name, "integer or null", value ? fmt::format("{}", *value) : "null", doc);
-  }
-  void operator()(const char* name, std::optional<double>& value, const char* doc) override {
-    row(name, "number or null", value ? fmt::format("{}", *value) : "null", doc);
-  }
-  void operator()(const char* name, std::vector<int64_t>& value, const char* doc) override {
-    row(name, "list of integers", fmt::format("[{}]", fmt::join(value, ", ")), doc);
-  }
-  void operator()(const char* name, std::vector<double>& value, const char* doc) override {
-    row(name, "list of numbers", fmt::format("[{}]", fmt::join(value, ", ")), doc);
-  }
-  void operator()(const char* name, std::vector<std::string>& value, const char* doc) override {
-    row(name, "list of strings", fmt::format("[{}]", fmt::join(value, ", ")), doc);
+  template <class T>
+  void visit(const char* name, const T& value, const char* doc) {
+    row(name, documented(value), doc);
   }
   void choice(const char* name, int& value, std::span<const char* const> names, const char* doc) override {
-    row(name, joined(names), names[static_cast<size_t>(value)], doc);
+    row(name, {joined(names), names[static_cast<size_t>(value)]}, doc);
   }
 
  protected:
@@ -213,10 +209,11 @@ class Documenter final : public Fields {
   }
 
  private:
-  void row(const std::string& name, const std::string& type, const std::string& standard, const std::string& doc) {
+  void row(const std::string& name, const TypeAndDefault& about, const std::string& doc) {
     if (text_.empty()) text_ = "| key | type | default | meaning |\n|---|---|---|---|\n";
-    text_ += fmt::format("| `{}{}` | {} | {} | {} |\n", prefix_, name, type, standard, doc);
+    text_ += fmt::format("| `{}{}` | {} | {} | {} |\n", prefix_, name, about.first, about.second, doc);
   }
+
   std::string prefix_, text_;
 };
 

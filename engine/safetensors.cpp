@@ -9,7 +9,6 @@
 
 #include "engine/atomic_file.h"
 #include "engine/error.h"
-#include "engine/json/nearest.h"
 #include "engine/json/reader.h"
 #include "engine/json/text.h"
 #include "engine/type.h"

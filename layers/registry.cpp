@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
-#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 #include "layers/accumulate.h"
 #include "layers/arithmetic.h"
 #include "layers/batch_norm.h"

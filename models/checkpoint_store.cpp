@@ -25,19 +25,15 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 bool is_temporary(const std::string& name) {
-  return ends_with(name, ".tmp");
+  return name.ends_with(".tmp");
 }
 
 /// Only what was named here is ever removed: an iteration in front, one of our endings behind.
 bool is_ours(const std::string& name) {
   const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
   return digits >= 9 &&
-         (ends_with(name, ".safetensors") || ends_with(name, ".safetensors.tmp") || ends_with(name, ".json.tmp"));
+         (name.ends_with(".safetensors") || name.ends_with(".safetensors.tmp") || name.ends_with(".json.tmp"));
 }
 
 int64_t iteration_in(const std::string& name) {

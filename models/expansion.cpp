@@ -8,9 +8,7 @@
 
 #include "engine/error.h"
 #include "engine/fields_json.h"
-#include "engine/json/nearest.h"
 #include "engine/json/text.h"
-#include "models/resolved.h"
 
 namespace psanet::models {
 
@@ -114,7 +112,7 @@ class Expander {
   int64_t repeats(const JsonReader& entry, const Names& scope) {
     const auto repeat = entry.find("repeat");
     if (!repeat) return 1;
-    const json count = resolved(repeat->value(), repeat->where(), scope);
+    const json count = resolved(*repeat, scope);
     return repeat->with(count).integer(0, kMostRepeats);
   }
 
@@ -191,7 +189,7 @@ class Expander {
     std::string written;  // the expressions, to explain a value that is refused
     for (const auto& [key, value] : entry.members()) {
       if (!standard.contains(key)) continue;
-      values[key] = resolved(value.value(), value.where(), scope);
+      values[key] = resolved(value, scope);
       if (values[key] != value.value()) written += fmt::format("; {} is {}", key, shown(value.value()));
     }
     try {
@@ -239,7 +237,7 @@ class Expander {
   const Block& block_named(const JsonReader& entry, const char* key, const Names& scope) {
     const JsonReader member = entry.at(key);
     if (!member.value().is_string()) member.wrong("the name of a block");
-    const json value = resolved(member.value(), member.where(), scope);
+    const json value = resolved(member, scope);
     const std::string name = value.is_string() ? value.get<std::string>() : shown(value);
     const auto found = source_.blocks.find(name);
     if (found != source_.blocks.end()) return found->second;
@@ -278,7 +276,7 @@ class Expander {
     entry.only_keys(allowed);
     for (const std::string& name : known) {
       if (const auto argument = entry.find(name)) {
-        const json value = resolved(argument->value(), argument->where(), scope);
+        const json value = resolved(*argument, scope);
         inside.define(name, to_scalar(argument->with(value)), argument->where());
       } else if (const auto standard = block.optional.find(name); standard != block.optional.end()) {
         inside.define(name, to_scalar(standard->second), standard->second.where());

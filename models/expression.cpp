@@ -6,13 +6,15 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "engine/error.h"
-#include "engine/json/nearest.h"
 #include "engine/json/text.h"
 #include "models/expression_tree.h"
 
 namespace psanet::models {
+
+using nlohmann::json;
 
 namespace {
 
@@ -170,6 +172,17 @@ Scalar evaluate(const std::string& text, const std::string& where, const Scope& 
     throw ConfigError(
         fmt::format("{}: \"{}\"{}: {}", where, printed(text, kMostPrinted), evaluator.values_read(), problem.what()));
   }
+}
+
+json resolved(const JsonReader& value, const Scope& scope) {
+  if (const auto* text = value.value().get_ptr<const std::string*>(); text && is_expression(*text)) {
+    return to_json(evaluate(*text, value.where(), scope));
+  }
+  if (!value.value().is_array()) return value.value();
+  scope.spend(4 * value.value().size(), value.where());
+  json list = json::array();
+  for (const JsonReader& item : value.items()) list.push_back(resolved(item, scope));
+  return list;
 }
 
 std::string fill_in(const std::string& text, const std::string& where, const Scope& scope) {

@@ -32,6 +32,9 @@ bool is_expression(const std::string& text);
 /// it and what is wrong.
 Scalar evaluate(const std::string& text, const std::string& where, const Scope& scope);
 
+/// JSON in which expressions may stand: `value`, or every item of a list, with its expression evaluated.
+nlohmann::json resolved(const JsonReader& value, const Scope& scope);
+
 /// `text` with every {expression} replaced by its value: "block{$index + 1}".
 std::string fill_in(const std::string& text, const std::string& where, const Scope& scope);
 

@@ -8,11 +8,9 @@
 
 #include "engine/error.h"
 #include "engine/fields_json.h"
-#include "engine/json/nearest.h"
 #include "engine/json/text.h"
 #include "models/expansion.h"
 #include "models/requirement.h"
-#include "models/resolved.h"
 
 namespace psanet::models {
 
@@ -43,7 +41,7 @@ struct InputFields {
 PixelInput pixel_input(const ModelSource& source) {
   json values = json::object();
   for (const auto& [key, value] : source.input->members()) {
-    values[key] = resolved(value.value(), value.where(), *source.lets);
+    values[key] = resolved(value, *source.lets);
   }
   const std::string& where = source.input->where();
   InputFields read{PixelInput{}};

@@ -9,7 +9,6 @@
 
 #include "engine/error.h"
 #include "engine/home.h"
-#include "engine/json/nearest.h"
 #include "engine/json/text.h"
 
 namespace psanet::models {
@@ -118,9 +117,8 @@ class SourceReader {
     source_.file = body.where();
     source_.about = chosen && chosen->has("about") ? chosen->text_of("about") : body.text_of("about");
     for (const JsonReader& of : {body, chosen.value_or(body)}) {
-      for (const auto& [name, value] : of.members_of("let")) chosen_values_[name] = value.value();
+      for (const auto& [name, value] : of.members_of("let")) chosen_values_[name] = settings.value(name, value.value());
     }
-    for (auto& [name, value] : chosen_values_) value = settings.value(name, value);
     add_with_used(model.file, body);
     if (chosen) add_lets(*chosen, body.where(), below_[body.where()]);
     source_.graph = body.find("graph").value_or(JsonReader(kNothing, body.where("graph")));
@@ -154,31 +152,26 @@ class SourceReader {
   }
 
   /// A name of a file in which `$name` stands for a value of the model file that is a plain word.
-  std::string with_values(const std::string& text, const std::string& where) const {
-    std::string result;
-    for (size_t at = 0; at < text.size();) {
-      if (text[at] != '$') {
-        result += text[at++];
-        continue;
-      }
-      const size_t begin = ++at;
-      while (at < text.size() && is_word(text[at])) ++at;
-      const std::string name = text.substr(begin, at - begin);
-      const auto found = chosen_values_.find(name);
-      if (found == chosen_values_.end()) {
+  std::string with_values(std::string text, const std::string& where) const {
+    const std::string wrong = fmt::format("{}: \"{}\": ", where, printed(text));
+    for (size_t at; (at = text.find('$')) != std::string::npos;) {
+      const auto end = std::find_if_not(text.begin() + static_cast<std::ptrdiff_t>(at) + 1, text.end(), is_word);
+      const std::string name(text.begin() + static_cast<std::ptrdiff_t>(at) + 1, end);
+      if (!chosen_values_.contains(name)) {
         std::vector<std::string> known;
-        for (const auto& [other, value] : chosen_values_) known.push_back(other);
-        throw ConfigError(fmt::format("{}: \"{}\": there is no let \"{}\" in the model file{}", where, printed(text),
-                                      printed(name), did_you_mean(name, known)));
+        for (const auto& item : chosen_values_.items()) known.push_back(item.key());
+        throw ConfigError(fmt::format("{}there is no let \"{}\" in the model file{}", wrong, printed(name),
+                                      did_you_mean(name, known)));
       }
-      const std::string* word = found->second.get_ptr<const std::string*>();
-      if (!word || word->empty() || !std::all_of(word->begin(), word->end(), is_word)) {
-        throw ConfigError(fmt::format("{}: \"{}\": ${} is {}, want a string of letters, digits and _", where,
-                                      printed(text), name, shown(found->second)));
+      const json& value = chosen_values_.at(name);
+      const std::string word = value.is_string() ? value.get<std::string>() : "";
+      if (word.empty() || !std::all_of(word.begin(), word.end(), is_word)) {
+        throw ConfigError(
+            fmt::format("{}${} is {}, want a string of letters, digits and _", wrong, name, shown(value)));
       }
-      result += *word;
+      text.replace(at, name.size() + 1, word);
     }
-    return result;
+    return text;
   }
 
   /// The files that `file` uses, each once however often it is used, then `file` itself.
@@ -278,7 +271,7 @@ class SourceReader {
   }
 
   ModelSource source_;
-  std::map<std::string, json> chosen_values_;           // lets of the model file as settings have them, for `use`
+  json chosen_values_ = json::object();                 // lets of the model file as settings have them, for `use`
   std::map<std::string, std::set<std::string>> below_;  // file -> all files it uses, directly or not
   std::map<std::string, std::string> let_file_;         // let -> the file whose definition holds
   std::vector<std::string> open_;                       // being read, outermost first

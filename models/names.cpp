@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include "engine/error.h"
-#include "engine/json/nearest.h"
 #include "engine/json/text.h"
 
 namespace psanet::models {

@@ -9,7 +9,7 @@
 #include "data/file_bytes.h"
 #include "data/prepare/layout.h"
 #include "data/samples.h"
-#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 
 namespace psanet::data {
 namespace {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <vector>
 
 #include "engine/error.h"
@@ -25,42 +26,16 @@ struct JsonProblem {
   bool syntax = false;  // the text is no JSON at all
 };
 
-/// Characters that say how far the parser has come: its callbacks are not told.
-class Cursor {
- public:
-  using iterator_category = std::forward_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  Cursor() = default;
-  Cursor(const char* at, const char** reached) : at_(at), reached_(reached) {}
-  reference operator*() const { return *at_; }
-  Cursor& operator++() {
-    *reached_ = ++at_;
-    return *this;
-  }
-  Cursor operator++(int) {
-    const Cursor before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const Cursor& other) const { return at_ == other.at_; }
-
- private:
-  const char* at_ = nullptr;
-  const char** reached_ = nullptr;
-};
-
 /// Counts values, and keys of the objects that are open; throws JsonProblem.
 class Watch {
  public:
-  Watch(const JsonLimits& limits, const char* begin, const char* const& reached)
-      : limits_(limits), begin_(begin), reached_(reached) {}
+  Watch(const JsonLimits& limits, std::istream& stream) : limits_(limits), stream_(stream) {}
+
+  /// How many bytes the parser has read.
+  size_t reached() const { return static_cast<size_t>(stream_.rdbuf()->pubseekoff(0, std::ios::cur, std::ios::in)); }
 
   template <class Json>
-  bool operator()(int, json::parse_event_t event, const Json& parsed) {
+  bool operator()(json::parse_event_t event, const Json& parsed) {
     using Event = json::parse_event_t;
     switch (event) {
       case Event::key:
@@ -86,13 +61,10 @@ class Watch {
   }
 
  private:
-  [[noreturn]] void fail(std::string what) const {
-    throw JsonProblem{std::move(what), static_cast<size_t>(reached_ - begin_)};
-  }
+  [[noreturn]] void fail(std::string what) const { throw JsonProblem{std::move(what), reached()}; }
 
   const JsonLimits& limits_;
-  const char* begin_;
-  const char* const& reached_;
+  std::istream& stream_;
   std::vector<std::set<std::string>> open_;
   int64_t values_ = 0;
 };
@@ -109,23 +81,20 @@ std::string plain_message(const json::exception& e) {
 
 template <class Json>
 Json parse(std::string_view text, const JsonLimits& limits) {
-  const char* const begin = text.data();
-  const char* reached = begin;
-  const auto here = [&] { return static_cast<size_t>(reached - begin); };
-  if (static_cast<int64_t>(text.size()) > limits.bytes)
+  if (static_cast<int64_t>(text.size()) > limits.bytes) {
     throw JsonProblem{fmt::format("more than {} bytes", limits.bytes)};
-  Watch watch(limits, begin, reached);
+  }
+  std::istringstream stream{std::string(text)};
+  Watch watch(limits, stream);
+  const auto watched = [&](int, auto event, Json& parsed) {
+    return watch(static_cast<json::parse_event_t>(event), parsed);
+  };
   try {
-    return Json::parse(
-        Cursor(begin, &reached), Cursor(begin + text.size(), &reached),
-        [&](int depth, auto event, Json& parsed) {
-          return watch(depth, static_cast<json::parse_event_t>(event), parsed);
-        },
-        true, true);
+    return Json::parse(stream, watched, true, true);
   } catch (const json::parse_error& e) {
-    throw JsonProblem{"not JSON: " + plain_message(e), here(), true};
+    throw JsonProblem{"not JSON: " + plain_message(e), watch.reached(), true};
   } catch (const json::exception& e) {  // a number that no double holds
-    throw JsonProblem{plain_message(e), here(), true};
+    throw JsonProblem{plain_message(e), watch.reached(), true};
   }
 }
 

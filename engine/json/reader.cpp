@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "engine/json/nearest.h"
 #include "engine/json/text.h"
 
 namespace psanet {

@@ -1,6 +1,10 @@
 #include "engine/json/text.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 namespace psanet {
 
@@ -9,24 +13,6 @@ using nlohmann::json;
 namespace {
 
 constexpr size_t kMostShown = 60;
-
-/// The bytes of the character that `text` begins with, or 0 if it begins with none.
-size_t character_bytes(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t size = first >= 0xc2 && first < 0xe0   ? 2
-                      : first >= 0xe0 && first < 0xf0 ? 3
-                      : first >= 0xf0 && first < 0xf5 ? 4
-                                                      : 0;
-  if (size == 0 || text.size() < size) return 0;
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
-  const bool beyond = (first == 0xed && byte(1) >= 0xa0) || (first == 0xf4 && byte(1) >= 0x90);  // surrogates, U+110000
-  return overlong || beyond ? 0 : size;
-}
 
 /// At most `most` bytes and "...", not through the middle of a character.
 std::string cut(std::string text, size_t most) {
@@ -71,15 +57,35 @@ std::string shown_value(const Json& value) {
   return cut(std::move(text), kMostShown);
 }
 
+// Longer words are no slips of the pen, and comparing them would take quadratic time.
+constexpr size_t kLongestWord = 80, kMostCandidates = 10000;
+constexpr size_t kMostListed = 100;
+
+/// The fewest letters to insert, drop or change.
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t size = character_bytes(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
+  try {
+    json(std::string(text)).dump();
+    return true;
+  } catch (const json::exception&) {
+    return false;
   }
-  return true;
 }
 
 std::string printed(std::string_view text, size_t most) {
@@ -98,6 +104,38 @@ std::string shown(const json& value) {
 }
 std::string shown(const nlohmann::ordered_json& value) {
   return shown_value(value);
+}
+
+std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
+  std::string best;
+  if (word.size() > kLongestWord) return best;
+  size_t best_distance = word.size() / 2 + 1;  // farther than this is no likeness
+  for (size_t i = 0; i < std::min(candidates.size(), kMostCandidates); ++i) {
+    const std::string& candidate = candidates[i];
+    if (candidate.size() > kLongestWord) continue;
+    if (const size_t distance = edit_distance(word, candidate); distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {
+  const std::string like = nearest(word, candidates);
+  return like.empty() ? "" : fmt::format(", did you mean \"{}\"?", like);
+}
+
+std::string suggestion(const std::string& word, const std::vector<std::string>& candidates) {
+  const std::string like = nearest(word, candidates);
+  return like.empty() ? "known are: " + listed(candidates) : fmt::format("did you mean \"{}\"?", like);
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  if (names.empty()) return "none";
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMostListed); ++i) text += (i ? ", " : "") + printed(names[i]);
+  return names.size() <= kMostListed ? text : fmt::format("{} and {} more", text, names.size() - kMostListed);
 }
 
 }  // namespace psanet

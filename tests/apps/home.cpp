@@ -17,7 +17,10 @@ void make_home(const fs::path& folder) {
   fs::create_directories(folder / "apps" / "recipes");
   fs::create_directories(folder / "models");
   fs::copy(source / "models" / "blocks", folder / "models" / "blocks");
-  fs::copy(source / "models" / "psanet50_mmseg.json", folder / "models" / "only_here.json");
+  std::ofstream(folder / "models" / "only_here.json")
+      << R"({"use": ["blocks/resnet18_small.json", "blocks/heads.json"], "let": {"classes": 2, "crop_h": 33, "crop_w": 33},
+             "graph": [{"inline": "$backbone"}, {"inline": "heads", "from": {"middle": "{$middle}"}}],
+             "outputs": {"logits": "logits", "aux": "aux_logits"}})";
   fs::create_directories(folder / "data");
   fs::copy(source / "data" / "scenes", folder / "data" / "scenes");
   std::ofstream(folder / "apps" / "recipes" / "recipe_here.json")

@@ -115,8 +115,8 @@ TEST_CASE("impossible recipes are errors of one line") {
       {"ade20k", {"accumulate=0"}, "ade20k.json.accumulate: found 0, want at least 1"},
       {"ade20k_semseg", {"batch=600", "accumulate=2"}, "batch: 600 x accumulate 2 is more than the 1000"},
       {"ade20k", {"acumulate=2"}, "accumulate"},
-      {"ade20k", {"let_for=3"}, "ade20k.json.let_for: want an object"},
-      {"ade20k", {"let_for.psanet=3"}, "ade20k.json.let_for.psanet: want an object"},
+      {"ade20k", {"let_for=3"}, "ade20k.json.let_for: found 3, want an object"},
+      {"ade20k", {"let_for.psanet=3"}, "ade20k.json.let_for.psanet: found 3, want an object"},
   }));
   const std::string message = error_of(name, overrides);
   INFO(message);

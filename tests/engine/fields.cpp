@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
-#include "engine/json/nearest.h"
+#include "engine/json/text.h"
 #include "tests/support/catch.h"
 
 namespace psanet {

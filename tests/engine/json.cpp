@@ -4,7 +4,6 @@
 
 #include "engine/error.h"
 #include "engine/json/file.h"
-#include "engine/json/nearest.h"
 #include "engine/json/reader.h"
 #include "engine/json/text.h"
 #include "tests/support/catch.h"
