@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/error.h"
+#include "engine/main_memory.h"
 #include "engine/random.h"
 #include "kernels/memory.h"
 
@@ -71,6 +72,7 @@ void Parameters::add(const Graph& graph, uint64_t seed) {
     }
   }
   if (fresh.empty()) return;
+  require_main_memory(bytes, "the parameters");
   const auto storage = std::make_shared<Storage>(device_, bytes);
   for (size_t i = 0; i < fresh.size(); ++i) {
     const Node& node = *fresh[i];

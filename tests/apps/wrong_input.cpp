@@ -73,11 +73,11 @@ TEST_CASE("numbers of recipes and command lines that nothing can count end with 
     arguments.insert(arguments.end(), settings.begin(), settings.end());
     return run_program("psanet-train", arguments);
   };
-  check_error(train({"epochs=1", "batch=4294967296", "accumulate=4294967296"}), 2,
+  check_error(train({"iterations=0", "epochs=1", "batch=4294967296", "accumulate=4294967296"}), 2,
               {"batch: found 4294967296", "at most"});
   check_error(train({"accumulate=4611686018427387904"}), 2, {"accumulate: found 4611686018427387904", "at most 4096"});
   check_error(train({"cache_mb=-1"}), 2, {"cache_mb: found -1", "at least 0"});
-  check_error(train({"epochs=1000000000000"}), 2, {"epochs: found 1000000000000", "at most"});
+  check_error(train({"iterations=0", "epochs=1000000000000"}), 2, {"epochs: found 1000000000000", "at most"});
   check_error(train({"evaluation.scales=[1e9]"}), 2, {"evaluation.scales: found 1000000000", "at most 64"});
   check_error(train({"evaluation.stride=-1"}), 2, {"evaluation.stride: found -1", "at least 0"});
   check_error(train({"base_rate=1e999"}), 2, {"base_rate: found \"1e999\", want a number"});
