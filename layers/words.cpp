@@ -76,8 +76,8 @@ class BatchNormWord final : public Layer {
     const Type vector = f32({x[-1]});
     const Value weight = g.parameter(b.path + ".weight", vector, Initializer::constant(scale_));
     const Value bias = g.parameter(b.path + ".bias", vector, Initializer::constant(0));
-    const Value running_mean = g.state(b.path + ".running_mean", vector, Initializer::constant(0));
-    const Value running_var = g.state(b.path + ".running_var", vector, Initializer::constant(1));
+    const Value running_mean = g.statistic(b.path + ".running_mean", b.path, vector, Initializer::constant(0));
+    const Value running_var = g.statistic(b.path + ".running_var", b.path, vector, Initializer::constant(1));
     if (b.mode == Mode::eval) {
       return g.add(b.path, BatchNormApply{epsilon_, false, false, false},
                    {in[0], running_mean, running_var, weight, bias});
@@ -100,7 +100,7 @@ class Dropout2dWord final : public Layer {
   Value build(const Building& b, const Values& in) const override {
     require(probability_ >= 0 && probability_ < 1, "probability {} is not in [0, 1)", probability_);
     if (b.mode == Mode::eval || probability_ == 0) return in[0];
-    Value counter = b.graph.find_source("counter");
+    Value counter = b.graph.find_input("counter");
     if (!counter) counter = b.graph.input("counter", Type{DType::i64, {2}});
     const Type& x = b.graph.type(in[0]);
     require_image(x, "x");

@@ -31,7 +31,6 @@ class Predictor {
 
   int64_t classes() const { return classes_; }
   const ProtocolOptions& options() const { return options_; }
-  void refresh() { programs_.refresh(); }
 
   /// Class probabilities [H,W,C] at the image's own size, averaged over scales, windows and mirror images.
   const std::vector<float>& probabilities(const FloatImageView& image);

@@ -148,7 +148,7 @@ TEST_CASE("random graphs: gradients are those of finite differences") {
     s.graph.clear_outputs();
     const Value loss = dot(s.graph, "loss", out, s.graph.input("upstream", upstream.type));
     Values wanted;
-    for (const char* name : {"x", "y"}) wanted.push_back(s.graph.find_source(name));
+    for (const char* name : {"x", "y"}) wanted.push_back(s.graph.find_input(name));
     add_gradients(s.graph, loss, wanted);
     s.inputs.assign(inputs.begin(), inputs.end());
     s.inputs.emplace_back("upstream", upstream);
