@@ -135,25 +135,25 @@ namespace {
 /// Shapes before values: a file that does not fit changes nothing.
 void check_shapes(const Stored& stored, const Parameters& parameters, const std::string& file_name,
                   const PretrainedOptions& options) {
-  const auto shape_of_ours = [&](const std::string& name) {
-    for (const Parameters::Entry& entry : parameters.entries()) {
-      if (entry.key == SourceKey{Source::Kind::parameter, name}) return Parameters::file_shape(entry);
-    }
-    return Shape{};
-  };
-  check_stem(stem_of([&](const std::string& name) { return stored.contains(name) ? stored.shape(name) : Shape{}; }),
-             stem_of(shape_of_ours), file_name);
+  std::map<std::string, Shape> ours;
   for (const Parameters::Entry& entry : parameters.entries()) {
-    if (entry.key.kind != Source::Kind::parameter || !stored.contains(entry.name)) continue;
-    const std::string found = to_string(stored.shape(entry.name)), wanted = to_string(Parameters::file_shape(entry));
-    if (found == wanted) continue;
-    if (options.classifier.count(entry.name)) {
-      throw WeightsError(fmt::format(
-          "{}: its classifier \"{}\" has shape {}, the model's {}; drop_classifier=true starts with a new one",
-          file_name, entry.name, found, wanted));
-    }
-    throw WeightsError(
-        fmt::format("{}: tensor \"{}\" has shape {}, the model wants {}", file_name, entry.name, found, wanted));
+    if (entry.key.kind == Source::Kind::parameter) ours[entry.name] = Parameters::file_shape(entry);
+  }
+  check_stem(stem_of([&](const std::string& name) { return stored.contains(name) ? stored.shape(name) : Shape{}; }),
+             stem_of([&](const std::string& name) { return ours.count(name) ? ours.at(name) : Shape{}; }), file_name);
+  const auto fits = [&](const std::string& name) {
+    return !stored.contains(name) || !ours.count(name) || stored.shape(name) == ours.at(name);
+  };
+  for (const std::string& name : options.classifier) {
+    if (fits(name)) continue;
+    throw WeightsError(fmt::format(
+        "{}: its classifier \"{}\" has shape {}, the model's {}; drop_classifier=true starts with a new one", file_name,
+        name, to_string(stored.shape(name)), to_string(ours.at(name))));
+  }
+  for (const auto& [name, shape] : ours) {
+    if (fits(name)) continue;
+    throw WeightsError(fmt::format("{}: tensor \"{}\" has shape {}, the model wants {}", file_name, name,
+                                   to_string(stored.shape(name)), to_string(shape)));
   }
 }
 
