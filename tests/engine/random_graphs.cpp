@@ -14,22 +14,11 @@
 #include "tests/support/build.h"
 #include "tests/support/catch.h"
 #include "tests/support/graph_run.h"
+#include "tests/support/random_network.h"
 #include "tests/support/references.h"
 
 namespace psanet::tests {
 namespace {
-
-class Dice {
- public:
-  explicit Dice(uint64_t key) : key_(key) {}
-  int64_t below(int64_t limit) {
-    return static_cast<int64_t>(random_bits(key_, next_++) % static_cast<uint64_t>(limit));
-  }
-  double unit() { return random_unit(key_, next_++); }
-
- private:
-  uint64_t key_, next_ = 0;
-};
 
 /// Two inputs "x" and "y", some 25 ops on values drawn at random, and an output "out" of 6 values that the last few
 /// values flow into; "early" is another output, somewhere in the middle.
