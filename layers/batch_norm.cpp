@@ -87,7 +87,7 @@ void BatchNormBackwardApply::fields(Fields& f) {
   f("batch_statistics", batch_statistics, "mean and variance are those of x");
   f("residual", residual, "also gives the residual's gradient");
   f("relu", relu, "d_y counts only where y > 0");
-  f("total_rows", total_rows, "values behind each mean over all ranks; 0: those of x");
+  f("total_rows", total_rows, "number of samples averaged over all ranks; 0: the rows of x");
 }
 
 Types BatchNormBackwardApply::infer(const Types& in) const {
@@ -115,7 +115,7 @@ Launch BatchNormBackwardApply::lower(Lowering& l) const {
 
 void BatchNormUpdateRunning::fields(Fields& f) {
   f("momentum", momentum, "weight of the new value");
-  f("rows", rows, "values behind each mean");
+  f("rows", rows, "number of samples averaged");
   f("guarded", guarded, "the fifth input is the loss; nothing changes where it is not finite");
 }
 

@@ -47,7 +47,7 @@ struct BatchNormBackwardApply {
   static constexpr const char* kName = "batch_norm_backward";
   double epsilon = 1e-5;
   bool batch_statistics = true, residual = false, relu = false;
-  int64_t total_rows = 0;  // behind the statistics, over all ranks; 0: those of x
+  int64_t total_rows = 0;  // samples averaged in each mean, over all ranks; 0: the rows of x
 
   void fields(Fields& f);
   Types infer(const Types& in) const;
@@ -60,7 +60,7 @@ struct BatchNormBackwardApply {
 struct BatchNormUpdateRunning {
   static constexpr const char* kName = "batch_norm_update_running";
   double momentum = 0.1;
-  int64_t rows = 0;      // values behind each mean, for the unbiased variance
+  int64_t rows = 0;      // samples averaged in each mean, for the unbiased variance
   bool guarded = false;  // a batch whose loss is NaN or infinite changes nothing
 
   void fields(Fields& f);

@@ -68,7 +68,7 @@ Launch AllReduce::lower(Lowering& l) const {
 }
 
 void MergeMoments::fields(Fields& f) {
-  f("rows", rows, "values behind each mean on this rank");
+  f("rows", rows, "number of samples averaged on this rank");
 }
 
 Types MergeMoments::infer(const Types& in) const {

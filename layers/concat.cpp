@@ -139,7 +139,7 @@ Launch SliceBackward::lower(Lowering& l) const {
 
 Types Reshape::infer(const Types& in) const {
   require_inputs(in, 1);
-  Type out{in[0].dtype, Shape(shape.begin(), shape.end())};
+  const Type out{in[0].dtype, shape};
   require(out.elements() == in[0].elements(), "{} has {} values, {} has {}", to_string(in[0]), in[0].elements(),
           to_string(out), out.elements());
   return {out};

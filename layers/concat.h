@@ -39,11 +39,10 @@ struct SliceBackward {
 /// The same values in another shape.
 struct Reshape {
   static constexpr const char* kName = "reshape";
-  std::vector<double> shape;  // integers
+  Shape shape;
   void fields(Fields& f) { f("shape", shape, "the new sizes"); }
-  static Reshape to(const Shape& shape) { return {std::vector<double>(shape.begin(), shape.end())}; }
   Types infer(const Types& in) const;
-  Values grad(Gradient& g) const { return {g.add("d_x", Reshape::to(g.type(g.in(0)).shape), {g.d_out(0)})}; }
+  Values grad(Gradient& g) const { return {g.add("d_x", Reshape{g.type(g.in(0)).shape}, {g.d_out(0)})}; }
   Launch lower(Lowering& l) const;
   std::vector<Sharing> shares() const { return {{0, 0}}; }
 };

@@ -26,8 +26,8 @@ kernels::MatmulDims dims_of(const Matmul& op, const Type& a, const Type& b) {
 }  // namespace
 
 void Matmul::fields(Fields& f) {
-  f("transpose_a", transpose_a, "turns the first matrix");
-  f("transpose_b", transpose_b, "turns the second matrix");
+  f("transpose_a", transpose_a, "transposes the first matrix");
+  f("transpose_b", transpose_b, "transposes the second matrix");
   f("scale", scale, "multiplies the product");
 }
 
@@ -50,7 +50,7 @@ Types Matmul::infer(const Types& in) const {
 Values Matmul::grad(Gradient& g) const {
   const Value a = g.in(0), b = g.in(1), d = g.d_out(0);
   const auto shaped = [&](const char* what, Value v, Value like) {
-    return g.type(v) == g.type(like) ? v : g.add(what, Reshape::to(g.type(like).shape), {v});
+    return g.type(v) == g.type(like) ? v : g.add(what, Reshape{g.type(like).shape}, {v});
   };
   // op(a) = A: dA = d op(b)^T; where a is A^T, its gradient is op(b) d^T. The same for b.
   Value d_a, d_b;

@@ -1,6 +1,7 @@
 #include "layers/resize_taps.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/elementwise.h"
 #include "kernels/memory.h"
@@ -43,8 +44,8 @@ struct WeightCopy {
   kernels::BlockCopyDims from_weight, to_weight;
 };
 
-std::vector<WeightCopy> weight_copies(const Type& weight, const std::vector<double>& channels,
-                                      const std::vector<double>& by_taps) {
+std::vector<WeightCopy> weight_copies(const Type& weight, const std::vector<int64_t>& channels,
+                                      const std::vector<int64_t>& by_taps) {
   const int64_t outputs = weight[0], taps = weight[1] * weight[2], inputs = weight[3];
   std::vector<WeightCopy> copies;
   int64_t begin = 0;
@@ -64,7 +65,7 @@ std::vector<WeightCopy> weight_copies(const Type& weight, const std::vector<doub
     copies.push_back({group, out, back});
   };
   for (size_t g = 0; g < channels.size(); ++g) {
-    const auto count = static_cast<int64_t>(channels[g]);
+    const int64_t count = channels[g];
     if (by_taps[g] == 0) {
       add(g, outputs * taps, count, inputs, begin, 0);
     } else {
@@ -77,18 +78,18 @@ std::vector<WeightCopy> weight_copies(const Type& weight, const std::vector<doub
   return copies;
 }
 
-void group_fields(Fields& f, std::vector<double>& channels, std::vector<double>& by_taps) {
+void group_fields(Fields& f, std::vector<int64_t>& channels, std::vector<int64_t>& by_taps) {
   f("channels", channels, "input channels of each group");
   f("by_taps", by_taps, "1: the group is a weight [kh*kw*O,1,1,channels], 0: [O,kh,kw,channels]");
 }
 
-Types group_types(const Type& weight, const std::vector<double>& channels, const std::vector<double>& by_taps) {
+Types group_types(const Type& weight, const std::vector<int64_t>& channels, const std::vector<int64_t>& by_taps) {
   require(channels.size() == by_taps.size() && !channels.empty(), "{} channels for {} groups", channels.size(),
           by_taps.size());
   Types types;
   int64_t total = 0;
   for (size_t g = 0; g < channels.size(); ++g) {
-    const auto count = static_cast<int64_t>(channels[g]);
+    const int64_t count = channels[g];
     require(count > 0, "a group of {} channels", count);
     total += count;
     types.push_back(by_taps[g] == 0 ? Type{weight.dtype, {weight[0], weight[1], weight[2], count}}
@@ -193,8 +194,7 @@ Types JoinWeight::infer(const Types& in) const {
   require_inputs(in, channels.size());
   DType dtype = DType::f32;
   for (const Type& type : in) dtype = type.elements() > 0 ? type.dtype : dtype;
-  int64_t total = 0;
-  for (double count : channels) total += static_cast<int64_t>(count);
+  const int64_t total = std::accumulate(channels.begin(), channels.end(), int64_t{0});
   const Type weight{dtype, {outputs, kernel.h, kernel.w, total}};
   const Types groups = group_types(weight, channels, by_taps);
   for (size_t i = 0; i < in.size(); ++i) {

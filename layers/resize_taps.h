@@ -37,7 +37,7 @@ struct ResizeTapsBackward {
 /// [O,kh,kw,channels], or, where `by_taps` is 1, the weight [kh*kw*O,1,1,channels] that makes ResizeTaps' products.
 struct SplitWeight {
   static constexpr const char* kName = "split_weight";
-  std::vector<double> channels, by_taps;  // integers
+  std::vector<int64_t> channels, by_taps;
   void fields(Fields& f);
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
@@ -47,7 +47,7 @@ struct SplitWeight {
 /// The weight's gradient from those of the groups, zero where a group has none; `outputs` = O, `kernel` = kh, kw.
 struct JoinWeight {
   static constexpr const char* kName = "join_weight";
-  std::vector<double> channels, by_taps;
+  std::vector<int64_t> channels, by_taps;
   int64_t outputs = 0;
   Size2 kernel{1, 1};
   void fields(Fields& f);

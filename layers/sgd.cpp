@@ -42,8 +42,7 @@ Launch Sgd::lower(Lowering& l) const {
     (*tensors)[t].weight_decay = static_cast<float>(weight_decay[t]);
   }
   const auto share = static_cast<float>(momentum);
-  std::vector<size_t> copies;
-  for (double t : copied) copies.push_back(static_cast<size_t>(t));
+  const std::vector<size_t> copies(copied.begin(), copied.end());
   const size_t first = first_tensor(), first_copy = first + 3 * tensors->size();
   const bool with_guard = guarded;
   Launch launch = l.launch([=](auto& ctx, const Buffers& b) {

@@ -15,7 +15,7 @@ struct Sgd {
   double momentum = 0.9;
   std::vector<double> rate_factor;   // of each tensor: 1 for the backbone, 10 for the rest
   std::vector<double> weight_decay;  // of each tensor
-  std::vector<double> copied;        // numbers of the tensors with a bf16 copy
+  std::vector<int64_t> copied;       // numbers of the tensors with a bf16 copy
   bool guarded = false;              // a step whose loss is NaN or infinite changes nothing
   /// The input that is the first tensor's parameter.
   size_t first_tensor() const { return guarded ? 2 : 1; }

@@ -103,8 +103,7 @@ HostTensors split_weight(const Op& op, const HostTensors& in) {
 }
 
 HostTensors reshape(const Op& op, const HostTensors& in) {
-  const auto& shape = op.as<layers::Reshape>()->shape;
-  return {HostTensor(Type{in[0].type.dtype, Shape(shape.begin(), shape.end())}, in[0].values)};
+  return {HostTensor(Type{in[0].type.dtype, op.as<layers::Reshape>()->shape}, in[0].values)};
 }
 
 HostTensors matmul(const Op& op, const HostTensors& in) {
