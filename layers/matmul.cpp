@@ -3,6 +3,7 @@
 #include "kernels/matmul.h"
 #include "layers/check.h"
 #include "layers/concat.h"
+#include "layers/registry.h"
 
 namespace psanet::layers {
 
@@ -24,12 +25,6 @@ kernels::MatmulDims dims_of(const Matmul& op, const Type& a, const Type& b) {
 }
 
 }  // namespace
-
-void Matmul::fields(Fields& f) {
-  f("transpose_a", transpose_a, "transposes the first matrix");
-  f("transpose_b", transpose_b, "transposes the second matrix");
-  f("scale", scale, "multiplies the product");
-}
 
 Types Matmul::infer(const Types& in) const {
   require_inputs(in, 2);
@@ -78,6 +73,11 @@ Launch Matmul::lower(Lowering& l) const {
 
 double Matmul::flops(const Types& in, const Types&) const {
   return dims_of(*this, in[0], in[1]).flops();
+}
+
+void matmul_ops(Tables& tables) {
+  tables.ops<Matmul>();
+  tables.word<Matmul>("Batched matrix product of two inputs.", 2, 2);
 }
 
 }  // namespace psanet::layers

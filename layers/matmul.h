@@ -14,7 +14,11 @@ struct Matmul {
   static constexpr const char* kName = "matmul";
   bool transpose_a = false, transpose_b = false;
   double scale = 1;
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("transpose_a", transpose_a, "transposes the first matrix");
+    f("transpose_b", transpose_b, "transposes the second matrix");
+    f("scale", scale, "multiplies the product");
+  }
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;

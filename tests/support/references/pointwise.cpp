@@ -171,4 +171,24 @@ HostTensors sgd(const Op& op, const HostTensors& in) {
   return updated;
 }
 
+References pointwise() {
+  return {
+      {"add", add},
+      {"scale", scale},
+      {"scale_by", scale_by},
+      {"divide_or_zero", divide_or_zero},
+      {"cast", cast},
+      {"relu", relu},
+      {"relu_backward", relu_backward},
+      {"bias_backward", bias_backward},
+      {"softmax", softmax},
+      {"softmax_backward", softmax_backward},
+      {"channel_scale", channel_scale},
+      {"dropout_factors", dropout_factors},
+      {"accumulate", accumulate},
+      {"clear", clear},
+      {"sgd", sgd},
+  };
+}
+
 }  // namespace psanet::tests::references
