@@ -106,25 +106,23 @@ Values Conv2d::grad(Gradient& g) const {
 Launch Conv2d::lower(Lowering& l) const {
   const auto dims = this->dims(l.in());
   const kernels::Conv2dEpilogue epilogue{bias, residual, relu};
-  const size_t bias_at = 2, residual_at = bias ? 3 : 2;
+  const size_t none = l.inputs();  // an address that is null
+  const size_t bias_at = bias ? 2 : none, residual_at = residual ? none - 1 : none;
   const bool packed = l.constant(1);
   return l.prepare([&](auto& ctx) {
     auto conv = kernels::prepare_conv2d_forward(ctx, dims, epilogue);
     Launch launch;
     launch.workspace_bytes = conv->workspace_bytes();
-    const bool b_used = bias, r_used = residual;
     if (packed) {  // the weights are digested once
       launch.retained_bytes = conv->packed_bytes();
       launch.refresh_only = {1};
       launch.refresh = [=](const Buffers& b) { conv->pack(b.raw(1), b.retained); };
       launch.run = [=](const Buffers& b) {
-        conv->run_packed(b.raw(0), b.retained, b_used ? b.in(bias_at) : nullptr, r_used ? b.raw(residual_at) : nullptr,
-                         b.outputs[0], b.workspace);
+        conv->run_packed(b.raw(0), b.retained, b.in(bias_at), b.raw(residual_at), b.outputs[0], b.workspace);
       };
     } else {
       launch.run = [=](const Buffers& b) {
-        conv->run(b.raw(0), b.raw(1), b_used ? b.in(bias_at) : nullptr, r_used ? b.raw(residual_at) : nullptr,
-                  b.outputs[0], b.workspace);
+        conv->run(b.raw(0), b.raw(1), b.in(bias_at), b.raw(residual_at), b.outputs[0], b.workspace);
       };
     }
     return launch;

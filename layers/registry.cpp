@@ -4,33 +4,22 @@
 
 namespace psanet::layers {
 
-void accumulate_ops(Tables& tables);
-void arithmetic_ops(Tables& tables);
-void batch_norm_ops(Tables& tables);
-void cast_ops(Tables& tables);
-void concat_ops(Tables& tables);
-void conv2d_ops(Tables& tables);
-void cross_entropy_ops(Tables& tables);
-void dropout2d_ops(Tables& tables);
-void matmul_ops(Tables& tables);
-void pool_ops(Tables& tables);
-void psa_ops(Tables& tables);
-void psa_projected_ops(Tables& tables);
-void relu_ops(Tables& tables);
-void resize_ops(Tables& tables);
-void resize_taps_ops(Tables& tables);
-void sgd_ops(Tables& tables);
-void softmax_ops(Tables& tables);
+/// What each file of ops ends in.
+using FileOfOps = void(Tables&);
+FileOfOps conv2d_ops, batch_norm_ops, relu_ops, arithmetic_ops, concat_ops, pool_ops, resize_ops, dropout2d_ops,
+    softmax_ops, matmul_ops, psa_ops, psa_projected_ops, resize_taps_ops, cast_ops, cross_entropy_ops, sgd_ops,
+    accumulate_ops;
 
 namespace {
 
 const Tables& tables() {
   static const Tables kTables = [] {
     Tables all;
-    for (const auto file_of_ops : {conv2d_ops, batch_norm_ops, relu_ops, arithmetic_ops, concat_ops, pool_ops,
-                                   resize_ops, dropout2d_ops, softmax_ops, matmul_ops, psa_ops, psa_projected_ops,
-                                   resize_taps_ops, cast_ops, cross_entropy_ops, sgd_ops, accumulate_ops}) {
-      file_of_ops(all);
+    // Words are documented in this order.
+    for (FileOfOps* add : {conv2d_ops, batch_norm_ops, relu_ops, arithmetic_ops, concat_ops, pool_ops, resize_ops,
+                           dropout2d_ops, softmax_ops, matmul_ops, psa_ops, psa_projected_ops, resize_taps_ops,
+                           cast_ops, cross_entropy_ops, sgd_ops, accumulate_ops}) {
+      add(all);
     }
     return all;
   }();
