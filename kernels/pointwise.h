@@ -3,6 +3,8 @@
 // A new function is a struct and its name in one of the two lists at the end.
 #pragma once
 
+#include <cmath>
+
 #include "kernels/context.h"
 
 #ifdef __CUDACC__
@@ -20,6 +22,16 @@ struct Relu {
 /// The gradient at 0 is 0.
 struct ReluGradient {
   PSANET_EVERYWHERE float operator()(float y, float d_y) const { return y > 0.0f ? d_y : 0.0f; }
+};
+/// 1 / (1 + exp(-x))
+struct Sigmoid {
+  PSANET_EVERYWHERE float operator()(float x) const {
+    const float e = std::exp(-std::abs(x));  // at most 1, so that nothing overflows
+    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+  }
+};
+struct SigmoidGradient {
+  PSANET_EVERYWHERE float operator()(float y, float d_y) const { return d_y * y * (1.0f - y); }
 };
 struct Times {
   float factor;
@@ -52,5 +64,5 @@ void scale_by(CudaContext& ctx, int64_t elements, const float* factor, const T* 
 }  // namespace psanet::kernels
 
 /// The functions that map() is compiled for.
-#define PSANET_FUNCTIONS_OF_ONE(X) X(Relu) X(Times)
-#define PSANET_FUNCTIONS_OF_TWO(X) X(ReluGradient) X(Sum) X(QuotientOrZero)
+#define PSANET_FUNCTIONS_OF_ONE(X) X(Relu) X(Sigmoid) X(Times)
+#define PSANET_FUNCTIONS_OF_TWO(X) X(ReluGradient) X(SigmoidGradient) X(Sum) X(QuotientOrZero)

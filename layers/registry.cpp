@@ -8,7 +8,7 @@ namespace psanet::layers {
 using FileOfOps = void(Tables&);
 FileOfOps conv2d_ops, batch_norm_ops, relu_ops, arithmetic_ops, concat_ops, pool_ops, resize_ops, dropout2d_ops,
     softmax_ops, matmul_ops, psa_ops, psa_projected_ops, resize_taps_ops, cast_ops, cross_entropy_ops, sgd_ops,
-    accumulate_ops;
+    accumulate_ops, sigmoid_ops;
 
 namespace {
 
@@ -16,9 +16,9 @@ const Tables& tables() {
   static const Tables kTables = [] {
     Tables all;
     // Words are documented in this order.
-    for (FileOfOps* add : {conv2d_ops, batch_norm_ops, relu_ops, arithmetic_ops, concat_ops, pool_ops, resize_ops,
-                           dropout2d_ops, softmax_ops, matmul_ops, psa_ops, psa_projected_ops, resize_taps_ops,
-                           cast_ops, cross_entropy_ops, sgd_ops, accumulate_ops}) {
+    for (FileOfOps* add : {conv2d_ops, batch_norm_ops, relu_ops, sigmoid_ops, arithmetic_ops, concat_ops, pool_ops,
+                           resize_ops, dropout2d_ops, softmax_ops, matmul_ops, psa_ops, psa_projected_ops,
+                           resize_taps_ops, cast_ops, cross_entropy_ops, sgd_ops, accumulate_ops}) {
       add(all);
     }
     return all;
