@@ -97,7 +97,7 @@ class Pass {
       op.rows = total(op.rows);
       return r.to.apply(node.name, op, in);
     }
-    if (const auto* backward = node.as<BatchNormBackwardApply>(); backward && backward->batch_statistics) {
+    if (const auto* backward = node.as<BatchNormBackwardApply>(); backward && backward->forward.batch_statistics) {
       BatchNormBackwardApply op = *backward;
       op.total_rows = total(rows(r.to.type(in[0])));
       const Values sums = r.to.apply(node.name + ".all_reduce", AllReduce{}, {in[4], in[5]});

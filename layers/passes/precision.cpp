@@ -108,7 +108,7 @@ Graph let_sgd_write_copies(const Graph& graph) {
       for (size_t t = 0; t < sgd->rate_factor.size(); ++t) {
         const auto found = copy_of.find(node.inputs[sgd->first_tensor() + 3 * t]);
         if (found == copy_of.end()) continue;
-        writing.copied.push_back(static_cast<double>(t));
+        writing.copied.push_back(static_cast<int64_t>(t));
         inputs.push_back(r.mapped(found->second));
       }
       return r.to.apply(node.name, writing, inputs);
