@@ -29,7 +29,7 @@ Program::Program(Device& device, Graph graph, Parameters& parameters, uint64_t s
     : device_(device), graph_(prune(graph)), parameters_(parameters) {
   parameters_.add(graph_, seed);
   check_updates();
-  lower(find_constants());
+  lower(find_fixed());
   report_memory();
 }
 
@@ -52,49 +52,48 @@ void Program::check_updates() const {
 }
 
 /// Of each node: does it depend only on constants and on what outlives runs and nothing in this graph updates?
-std::vector<bool> Program::find_constants() {
+std::vector<bool> Program::find_fixed() {
   std::set<int> updated;
   for (const Node& node : graph_.nodes()) {
     if (!node.op()) continue;
     for (int i : node.op()->mutates(node.inputs.size())) updated.insert(node.inputs[static_cast<size_t>(i)].node);
   }
   updates_ = !updated.empty();
-  std::vector<bool> constant(graph_.nodes().size(), false);
+  std::vector<bool> fixed(graph_.nodes().size(), false);
   for (size_t id = 0; id < graph_.nodes().size(); ++id) {
     const Node& node = graph_.nodes()[id];
     if (node.source()) {
-      constant[id] = !node.is(Source::Kind::input) && !updated.count(static_cast<int>(id));
+      fixed[id] = !node.is(Source::Kind::input) && !updated.count(static_cast<int>(id));
     } else if (node.op()->mutates(node.inputs.size()).empty()) {
-      constant[id] = std::all_of(node.inputs.begin(), node.inputs.end(),
-                                 [&](Value v) { return !v || constant[static_cast<size_t>(v.node)]; });
+      fixed[id] = std::all_of(node.inputs.begin(), node.inputs.end(),
+                              [&](Value v) { return !v || fixed[static_cast<size_t>(v.node)]; });
     }
   }
-  return constant;
+  return fixed;
 }
 
-void Program::lower(const std::vector<bool>& constant) {
+void Program::lower(const std::vector<bool>& fixed) {
   const auto uses = graph_.use_counts();
-  std::vector<PlannedCall> planned_constants, planned_runs;
+  std::vector<PlannedCall> planned_fixed, planned_runs;
   for (int id = 0; id < static_cast<int>(graph_.nodes().size()); ++id) {
     const Node& node = graph_.node(id);
     if (!node.op()) continue;
-    std::vector<bool> constant_inputs, wanted;
-    for (Value v : node.inputs) constant_inputs.push_back(v && constant[static_cast<size_t>(v.node)]);
+    std::vector<bool> fixed_inputs, wanted;
+    for (Value v : node.inputs) fixed_inputs.push_back(v && fixed[static_cast<size_t>(v.node)]);
     for (int count : uses[static_cast<size_t>(id)]) wanted.push_back(count > 0);
-    Lowering lowering(device_, node, graph_.types(node.inputs), constant_inputs, wanted);
+    Lowering lowering(device_, node, graph_.types(node.inputs), fixed_inputs, wanted);
     Launch launch = node.op()->lower(lowering);
     const int64_t retained =
         std::exchange(memory_.retained_bytes, memory_.retained_bytes + kernels::aligned(launch.retained_bytes));
-    if (launch.refresh) {
-      constants_.push_back({id, std::move(launch.refresh), {}, retained});
-      planned_constants.push_back({id, false, launch.workspace_bytes});
+    if (launch.digest) {
+      fixed_.push_back({id, std::move(launch.digest), {}, retained});
+      planned_fixed.push_back({id, false, launch.workspace_bytes});
     }
-    const bool once = constant[static_cast<size_t>(id)];
-    (once ? constants_ : runs_).push_back({id, std::move(launch.run), {}, retained, launch.recordable});
-    (once ? planned_constants : planned_runs)
-        .push_back({id, true, launch.workspace_bytes, std::move(launch.refresh_only)});
+    const bool once = fixed[static_cast<size_t>(id)];
+    (once ? fixed_ : runs_).push_back({id, std::move(launch.run), {}, retained, launch.recordable});
+    (once ? planned_fixed : planned_runs).push_back({id, true, launch.workspace_bytes, std::move(launch.digest_only)});
   }
-  plan_ = plan_program(graph_, planned_constants, planned_runs);
+  plan_ = plan_program(graph_, planned_fixed, planned_runs);
 }
 
 void Program::report_memory() {
@@ -157,7 +156,7 @@ void Program::allocate() {
       buffers.retained = retained_->data() + calls[c].retained_offset_bytes;
     }
   };
-  connect(constants_, plan_.constant_workspace);
+  connect(fixed_, plan_.fixed_workspace);
   connect(runs_, plan_.run_workspace);
   for (size_t c = 0; c < runs_.size(); ++c) {
     const bool recordable = runs_[c].recordable;
@@ -209,7 +208,7 @@ double Program::flops() const {
 void Program::prepare() {
   allocate();
   if (const uint64_t version = parameters_.version(); computed_at_ != version) {
-    for (const Call& call : constants_) call.body(call.buffers);
+    for (const Call& call : fixed_) call.body(call.buffers);
     computed_at_ = version;
   }
 }

@@ -86,7 +86,7 @@ class Program {
   Timeline run_timed();
 
  private:
-  /// Something that happens in a period (ProgramPlan): a node's run, or its digestion of constants.
+  /// Something that happens in a period (ProgramPlan): a node's run, or its digestion of fixed inputs.
   struct Call {
     int node = 0;
     std::function<void(const Buffers&)> body;
@@ -104,8 +104,8 @@ class Program {
   };
 
   void check_updates() const;
-  std::vector<bool> find_constants();
-  void lower(const std::vector<bool>& constant);
+  std::vector<bool> find_fixed();
+  void lower(const std::vector<bool>& fixed);
   void report_memory();
   Tensor& own(Value v) { return own_[static_cast<size_t>(v.node)][static_cast<size_t>(v.output)]; }
   const ProgramPlan::Home& home(Value v) const {
@@ -126,14 +126,14 @@ class Program {
   Device& device_;
   Graph graph_;
   Parameters& parameters_;
-  bool updates_ = false;                // some of parameters_
-  std::vector<Call> constants_, runs_;  // the two periods
+  bool updates_ = false;            // some of parameters_
+  std::vector<Call> fixed_, runs_;  // the two periods
   ProgramPlan plan_;
   std::vector<std::vector<Tensor>> own_;  // of values whose place is their own
   std::shared_ptr<Storage> arena_, retained_;
   MemoryReport memory_;
   std::vector<Stretch> stretches_;       // all of runs_, in order
-  std::optional<uint64_t> computed_at_;  // the version of parameters_ that constants_ ran with
+  std::optional<uint64_t> computed_at_;  // the version of parameters_ that fixed_ ran with
   bool allocated_ = false, ran_ = false, record_ = true, recorded_ = false;
 };
 

@@ -16,8 +16,8 @@ bool holds(const std::vector<int>& list, size_t i) {
 
 class Planner {
  public:
-  Planner(const Graph& graph, const std::vector<PlannedCall>& constants, const std::vector<PlannedCall>& runs)
-      : graph_(graph), constants_(constants), runs_(runs), uses_(graph.use_counts()) {
+  Planner(const Graph& graph, const std::vector<PlannedCall>& fixed, const std::vector<PlannedCall>& runs)
+      : graph_(graph), fixed_(fixed), runs_(runs), uses_(graph.use_counts()) {
     for (const Node& node : graph.nodes()) {
       first_.push_back(values_);
       values_ += node.outputs.size();
@@ -29,7 +29,7 @@ class Planner {
   ProgramPlan run() {
     last_run_ = last_reads(runs_);
     for (Value v : graph_.results()) last_run_[index(v)] = static_cast<int>(runs_.size());
-    plan_constants();
+    plan_fixed();
     plan_runs();
     return std::move(plan_);
   }
@@ -65,12 +65,12 @@ class Planner {
     return last;
   }
 
-  /// Constants that a run reads have memory of their own; the others live until the last constant made of them.
-  void plan_constants() {
+  /// Fixed values that a run reads have memory of their own; the others live until the last one made of them.
+  void plan_fixed() {
     Period period;
-    const std::vector<int> last = last_reads(constants_);
-    for (size_t c = 0; c < constants_.size(); ++c) {
-      const PlannedCall& call = constants_[c];
+    const std::vector<int> last = last_reads(fixed_);
+    for (size_t c = 0; c < fixed_.size(); ++c) {
+      const PlannedCall& call = fixed_[c];
       const int now = static_cast<int>(c);
       const Node& node = graph_.node(call.node);
       for (size_t o = 0; call.computes && o < node.outputs.size(); ++o) {
@@ -83,7 +83,7 @@ class Planner {
       }
       if (call.workspace_bytes > 0) period.workspace.emplace_back(c, period.add(call.workspace_bytes, now, now));
     }
-    place(period, plan_.constant_workspace, constants_.size());
+    place(period, plan_.fixed_workspace, fixed_.size());
   }
 
   void plan_runs() {
@@ -150,7 +150,7 @@ class Planner {
   }
 
   const Graph& graph_;
-  const std::vector<PlannedCall>&constants_, &runs_;
+  const std::vector<PlannedCall>&fixed_, &runs_;
   const std::vector<std::vector<int>> uses_;
   std::vector<size_t> first_;  // of each node: the index of its first output among all values
   size_t values_ = 0;
@@ -160,9 +160,9 @@ class Planner {
 
 }  // namespace
 
-ProgramPlan plan_program(const Graph& graph, const std::vector<PlannedCall>& constants,
+ProgramPlan plan_program(const Graph& graph, const std::vector<PlannedCall>& fixed,
                          const std::vector<PlannedCall>& runs) {
-  return Planner(graph, constants, runs).run();
+  return Planner(graph, fixed, runs).run();
 }
 
 }  // namespace psanet

@@ -108,15 +108,15 @@ Launch Conv2d::lower(Lowering& l) const {
   const kernels::Conv2dEpilogue epilogue{bias, residual, relu};
   const size_t none = l.inputs();  // an address that is null
   const size_t bias_at = bias ? 2 : none, residual_at = residual ? none - 1 : none;
-  const bool packed = l.constant(1);
+  const bool packed = l.fixed(1);
   return l.prepare([&](auto& ctx) {
     auto conv = kernels::prepare_conv2d_forward(ctx, dims, epilogue);
     Launch launch;
     launch.workspace_bytes = conv->workspace_bytes();
     if (packed) {  // the weights are digested once
       launch.retained_bytes = conv->packed_bytes();
-      launch.refresh_only = {1};
-      launch.refresh = [=](const Buffers& b) { conv->pack(b.raw(1), b.retained); };
+      launch.digest_only = {1};
+      launch.digest = [=](const Buffers& b) { conv->pack(b.raw(1), b.retained); };
       launch.run = [=](const Buffers& b) {
         conv->run_packed(b.raw(0), b.retained, b.in(bias_at), b.raw(residual_at), b.outputs[0], b.workspace);
       };

@@ -50,12 +50,12 @@ Launch Sgd::lower(Lowering& l) const {
     kernels::sgd_step(ctx, *tensors, share, b.in(0), with_guard ? b.in(1) : nullptr);
   });
   if (!copies.empty()) {
-    launch.refresh = l.launch([=](auto& ctx, const Buffers& b) {
-                        for (size_t c = 0; c < copies.size(); ++c) {
-                          kernels::cast(ctx, (*tensors)[copies[c]].elements, b.in(first + 3 * copies[c]),
-                                        b.template state<kernels::bf16>(first_copy + c));
-                        }
-                      }).run;
+    launch.digest = l.launch([=](auto& ctx, const Buffers& b) {
+                       for (size_t c = 0; c < copies.size(); ++c) {
+                         kernels::cast(ctx, (*tensors)[copies[c]].elements, b.in(first + 3 * copies[c]),
+                                       b.template state<kernels::bf16>(first_copy + c));
+                       }
+                     }).run;
   }
   return launch;
 }
