@@ -9,9 +9,9 @@
 namespace psanet {
 
 /// What a store keeps of all its clients: more is refused in an answer that says so.
-inline constexpr size_t kStore_keys = 16384, kStore_bytes = size_t{128} << 20;
+inline constexpr size_t kStore_keys = 16384, kStore_bytes = size_t{64} << 20;
 /// Connections that have said the token, and those that have not yet.
-inline constexpr int kStore_clients = 1024, kStore_strangers = 128;
+inline constexpr int kStore_clients = 512, kStore_strangers = 128;
 
 /// The server itself sets this: an address by which a rank of another machine has reached it.
 inline constexpr const char* kStoreServer_address = "server address";

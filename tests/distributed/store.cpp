@@ -2,6 +2,7 @@
 // keep to the protocol do to it.
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -311,7 +312,7 @@ TEST_CASE("store: what it keeps for whoever knows the token is bounded") {
         said = e.what();
       }
     }
-    CHECK(contains(said, "the store is full: it keeps 16384 values and 134217728 bytes at most"));
+    CHECK(contains(said, "the store is full: it keeps 16384 values and 67108864 bytes at most"));
     return kept;
   };
   SECTION("bytes") {
@@ -323,6 +324,26 @@ TEST_CASE("store: what it keeps for whoever knows the token is bounded") {
     CHECK(fill("") == kStore_keys);
   }
   CHECK(client.get("key 1", milliseconds(1000)).size() <= kStoreValue_bytes);
+}
+
+TEST_CASE("store: connections of whoever knows the token are bounded") {
+  rlimit files{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_cur < 2 * kStore_clients + 100) {
+    WARN("SKIPPED: too few open files are allowed");
+    return;
+  }
+  const StoreServer server("127.0.0.1", 0, "token");
+  std::vector<std::unique_ptr<StoreClient>> clients;
+  const auto connect = [&] {
+    clients.push_back(std::make_unique<StoreClient>("127.0.0.1", server.port(), "token", 1, milliseconds(5000)));
+  };
+  for (int i = 0; i < kStore_clients; ++i) connect();
+  CHECK(contains(message_of<DeviceError>(connect), "512 connections are the most"));
+  clients.pop_back();
+  connect();
 }
 
 /// Of this process, in memory.
