@@ -167,7 +167,7 @@ class Run {
       pretrained.drop_classifier = recipe_.drop_classifier;
       pretrained.classifier = models::parameter_groups(forward_).classifier;
       pretrained.in_backbone = [this](const std::string& name) { return model_.in_backbone(name); };
-      const LoadReport report =
+      const models::LoadReport report =
           models::load_pretrained(parameters_, read_safetensors(recipe_.weights), recipe_.weights, pretrained);
       fmt::print("{}: {}\n", recipe_.weights, models::describe(report));
     }
@@ -266,7 +266,6 @@ class Run {
       }
       if (update_) {
         run(*update_, i, false);
-        step_.refresh();
       }
       loss[i % 2]->request();
       main[i % 2]->request();
@@ -408,7 +407,6 @@ class Run {
       predictor_.emplace(device_, model_.build({layers::Mode::eval, recipe_.evaluation.batch}), parameters_,
                          recipe_.evaluation.protocol(model_.input), resizable_recipe_model(recipe_, dataset_));
     }
-    predictor_->refresh();
     struct Interrupted {};
     data::ConfusionMatrix scores(dataset_.class_count());
     try {

@@ -41,7 +41,7 @@ TEST_CASE("wrong: an op that does not fit its inputs names the node, what it fou
       {"conv2d", {{"bias", true}}, {image, f32({4, 1, 1, 3}), f32({3})}, {"bias is f32[3], want f32[4]"}},
       {"conv2d", {{"residual", true}}, {image, f32({4, 1, 1, 3}), image}, {"f32[2,9,7,3]", "f32[2,9,7,4]"}},
       {"conv2d_backward_data",
-       {{"input", {9, 7}}},
+       {{"input", {2, 9, 7, 3}}},
        {f32({2, 8, 7, 4}), f32({4, 1, 1, 3})},
        {"f32[2,8,7,4]", "f32[2,9,7,4]"}},
       {"batch_norm", {}, {image, f32({3}), f32({3}), f32({4}), f32({3})}, {"f32[4], want f32[3]"}},
