@@ -38,8 +38,8 @@ namespace {
 constexpr const char* kScoreNames[] = {"mIoU_val", "mAcc_val", "allAcc_val"};
 
 /// The ranks of the run, joined by their devices before programs are made for those.
-std::shared_ptr<HostCommunicator> joined(Device& device, const TrainingOptions& options) {
-  if (!options.ranks) return std::make_shared<HostCommunicator>();
+std::shared_ptr<Communicator> joined(Device& device, const TrainingOptions& options) {
+  if (!options.ranks) return std::make_shared<Communicator>();
   join_devices(device, options.ranks, options.collective_limit);
   return options.ranks;
 }
@@ -465,9 +465,9 @@ class Run {
   std::vector<data::Sample> train_samples_, val_samples_;
   int64_t iterations_;  // updates of the whole run
   Device device_;
-  std::shared_ptr<HostCommunicator> host_;
-  HostCommunicator& ranks_;  // what the ranks agree by; their programs use the device's communicator
-  layers::BatchPart part_;   // of every batch
+  std::shared_ptr<Communicator> host_;
+  Communicator& ranks_;     // what the ranks agree by; their programs use the device's communicator
+  layers::BatchPart part_;  // of every batch
   Parameters parameters_;
   Graph forward_;
   models::TrainingOptions step_options_;
