@@ -40,7 +40,7 @@ data::LabelMap predict(models::Predictor& predictor, const data::LabelledImage& 
 }
 
 /// The label map that rank `owner` has, on every rank.
-data::LabelMap of_rank(HostCommunicator& ranks, int owner, data::LabelMap own) {
+data::LabelMap of_rank(Communicator& ranks, int owner, data::LabelMap own) {
   if (ranks.world() == 1) return own;
   int64_t size[] = {own.height, own.width};
   ranks.broadcast("prediction", std::as_writable_bytes(std::span(size)), owner);
@@ -53,7 +53,7 @@ data::LabelMap of_rank(HostCommunicator& ranks, int owner, data::LabelMap own) {
 
 }  // namespace
 
-data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, HostCommunicator& ranks) {
+data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, Communicator& ranks) {
   std::vector<int64_t> counts = own.counts();
   ranks.all_reduce("scores", counts);
   data::ConfusionMatrix all(own.classes());
@@ -63,13 +63,13 @@ data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, HostCommunica
 
 Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                     const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks) {
-  HostCommunicator alone;
+  Communicator alone;
   return evaluate(predictor, dataset, samples, title, hooks, alone);
 }
 
 Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                     const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks,
-                    HostCommunicator& ranks) {
+                    Communicator& ranks) {
   const auto rank = static_cast<size_t>(ranks.rank()), world = static_cast<size_t>(ranks.world());
   std::vector<data::Sample> own;
   for (size_t i = rank; i < samples.size(); i += world) own.push_back(samples[i]);

@@ -8,7 +8,7 @@
 #include "data/dataset.h"
 #include "data/metrics.h"
 #include "data/samples.h"
-#include "engine/distributed/host_communicator.h"
+#include "engine/communicator.h"
 #include "models/prediction.h"
 
 namespace psanet::apps {
@@ -47,10 +47,10 @@ Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
 /// rank. The result is that of all of them, on every rank.
 Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                     const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks,
-                    HostCommunicator& ranks);
+                    Communicator& ranks);
 
 /// The counts of all ranks together; all must call it.
-data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, HostCommunicator& ranks);
+data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, Communicator& ranks);
 
 /// "mIoU 43.21  mAcc 53.40  pixel accuracy 80.01 (%)"
 std::string summary(const data::ConfusionMatrix& scores);

@@ -20,7 +20,8 @@
 #include "apps/app.h"
 #include "apps/step_board.h"
 #include "engine/distributed/gloo_communicator.h"
-#include "engine/distributed/tcp_store.h"
+#include "engine/distributed/store_client.h"
+#include "engine/distributed/store_server.h"
 #include "engine/error.h"
 
 extern char** environ;
@@ -96,7 +97,7 @@ int blame(const Rank& rank) {
 int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
   if (!has_gloo()) throw DeviceError("--ranks: this program was built without Gloo (libgloo-dev)");
   std::map<std::string, std::string> more = {{"PSANET_WORLD", std::to_string(ranks)}, {"PSANET_JOB", random_token()}};
-  const StoreServer server("127.0.0.1", 0, more["PSANET_JOB"]);
+  const StoreServer server("127.0.0.1", 0, more["PSANET_JOB"], "the launcher");
   const StepBoard board(ranks);
   more["PSANET_STEPS"] = board.file();
   more["PSANET_STORE_PORT"] = std::to_string(server.port());
@@ -171,9 +172,9 @@ std::shared_ptr<HostCommunicator> join_ranks(const RankPlace& place, std::chrono
   }
   // The time limit of a collective may be short; starting programs on many machines is not.
   const auto patience = std::max<std::chrono::milliseconds>(limit, std::chrono::seconds(60));
-  static std::unique_ptr<StoreServer> server;  // as long as the process: others ask it why a rank is gone
+  static std::unique_ptr<StoreServer> server;  // as long as the process: others learn from it who has failed
   if (place.rank_0_keeps_store && place.rank == 0) {
-    server = std::make_unique<StoreServer>(place.host, place.port, place.token);
+    server = std::make_unique<StoreServer>(place.host, place.port, place.token, "rank 0");
   }
   auto store = std::make_shared<StoreClient>(place.host, place.port, place.token, place.rank, patience);
   std::shared_ptr<HostCommunicator> ranks = make_gloo_communicator(std::move(store), place.rank, place.world, limit);

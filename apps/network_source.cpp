@@ -65,7 +65,7 @@ DeviceChoice with_precision_of(const Recipe& recipe, DeviceChoice choice) {
 Parameters& loaded(Parameters& parameters, const Graph& graph, const std::string& file) {
   const Safetensors weights = read_safetensors(file);
   parameters.add(graph, 0);
-  const LoadReport report = load_weights(parameters, weights, file, false);
+  const models::LoadReport report = models::load_weights(parameters, weights, file, false);
   if (!report.missing.empty()) {
     throw WeightsError(fmt::format("{}: does not fit the model: {}", file, models::describe(report)));
   }

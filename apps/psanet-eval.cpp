@@ -40,7 +40,7 @@ std::filesystem::path default_archive(const EvalOptions& o, const SubmissionForm
   return o.folder.empty() ? std::filesystem::path(file) : o.folder / file;
 }
 
-void evaluate_split(EvalOptions o, const DeviceChoice& choice, HostCommunicator& ranks) {
+void evaluate_split(EvalOptions o, const DeviceChoice& choice, Communicator& ranks) {
   std::optional<SubmissionFormat> format;
   if (!o.submit.empty()) format = submission_format(o.submit);  // wrong names are found before anything is read
   Network network(o.network, choice);
@@ -128,8 +128,8 @@ int main(int argc, char** argv) {
     const apps::RankStart start = apps::start_ranks(ranks, device, argv);
     code = start.launched.value_or(0);
     if (start.launched) return;
-    HostCommunicator alone;
-    apps::evaluate_split(options, device, start.joined ? *start.joined : alone);
+    Communicator alone;
+    start.run([&] { apps::evaluate_split(options, device, start.joined ? *start.joined : alone); });
   });
   return own_code != 0 ? own_code : code;
 }

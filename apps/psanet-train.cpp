@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
     if (start.launched) return;
     options.ranks = start.joined;
     options.collective_limit = ranks.limit();
-    apps::train(recipe, options);
+    start.run([&] { apps::train(recipe, options); });
     fmt::print("the run is in {}\n", options.run_folder.string());
   });
   return own_code != 0 ? own_code : code;

@@ -23,7 +23,7 @@ std::string checksum(const Parameters& parameters) {
   return fmt::format("{:08x}", sum);
 }
 
-std::string of_rank_0(HostCommunicator& ranks, std::string text) {
+std::string of_rank_0(Communicator& ranks, std::string text) {
   int64_t bytes = static_cast<int64_t>(text.size());
   ranks.broadcast("what is trained", std::as_writable_bytes(std::span(&bytes, 1)), 0);
   text.resize(static_cast<size_t>(bytes));
@@ -50,7 +50,7 @@ std::string disagreement(const ordered_json& first, const ordered_json& own, con
 
 }  // namespace
 
-void check_agreement(HostCommunicator& ranks, int64_t start, const ordered_json& state,
+void check_agreement(Communicator& ranks, int64_t start, const ordered_json& state,
                      const std::set<std::string>& may_differ, const Parameters& parameters) {
   if (ranks.world() == 1) return;
   const ordered_json own = {{"start", start}, {"run", state}, {"values", checksum(parameters)}};

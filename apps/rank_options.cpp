@@ -40,6 +40,15 @@ void RankOptions::add_to(App& app) {
   app.option("--collective-limit", limit_seconds, "seconds that a rank waits for the others before it gives up", 1);
 }
 
+void RankStart::run(const std::function<void()>& work) const {
+  try {
+    work();
+  } catch (const std::exception& e) {
+    if (joined) joined->fail(e.what());
+    throw;
+  }
+}
+
 RankStart start_ranks(const RankOptions& options, DeviceChoice& device, char** argv) {
   const int64_t wanted = ranks_wanted(options, device);
   const auto place = read_rank_environment([](const char* variable) { return std::getenv(variable); }, wanted);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -21,6 +22,9 @@ struct RankOptions {
 struct RankStart {
   std::optional<int> launched;               // it has started the ranks, they have ended, and this is the exit code
   std::shared_ptr<HostCommunicator> joined;  // it is one of the ranks
+
+  /// Runs `work`. An exception that leaves it, of a rank, is told to the other ranks, which then end too.
+  void run(const std::function<void()>& work) const;
 };
 
 /// `device` becomes the rank's own. ConfigError for what contradicts each other (the environment, too), DeviceError

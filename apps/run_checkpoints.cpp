@@ -114,7 +114,7 @@ std::optional<int64_t> RunCheckpoints::resume(const ResumeChoice& choice, Parame
   }
   check_fit(*found, parameters);
   const std::string name = store_.manifest(found->iteration).string();
-  load_weights(parameters, found->tensors, name, true);
+  models::load_weights(parameters, found->tensors, name, true);
   newest_ = found->iteration;
   return found->iteration;
 }
@@ -129,7 +129,8 @@ void RunCheckpoints::check_fit(const Checkpoint& checkpoint, const Parameters& p
   for (const std::string& difference : models::differences(was, is, passed)) {
     (difference.rfind("graph.", 0) == 0 ? of_graph : differences).push_back(difference);
   }
-  const std::vector<std::string> of_tensors = models::tensor_differences(checkpoint.tensors, parameters);
+  const std::vector<std::string> of_tensors =
+      models::tensor_differences(checkpoint.tensors, parameters, store_.manifest(checkpoint.iteration).string());
   differences.insert(differences.end(), of_tensors.begin(), of_tensors.end());
   differences.insert(differences.end(), of_graph.begin(), of_graph.end());
   if (!differences.empty()) {

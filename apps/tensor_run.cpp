@@ -46,6 +46,11 @@ FileTensor from_nhwc(const Tensor& tensor) {
   return FileTensor::of({t[0], c, t[1], t[2]}, std::span<const float>(y));
 }
 
+/// A result of one value.
+FileTensor scalar(const Tensor& tensor) {
+  return FileTensor::of({}, std::span<const float>(tensor.get<float>()));
+}
+
 struct Inputs {
   int64_t batch = 0;
   std::vector<float> image;    // NHWC
@@ -111,7 +116,8 @@ void TensorRun::execute() const {
                      layers::optimize_for_evaluation(described.build({layers::Mode::eval, inputs.batch}), on.target()),
                      parameters, static_cast<uint64_t>(seed));
   if (!weights.empty()) {
-    const LoadReport report = load_weights(parameters, read_safetensors(weights), weights.string(), false);
+    const models::LoadReport report =
+        models::load_weights(parameters, read_safetensors(weights), weights.string(), false);
     if (!report.missing.empty()) {
       throw WeightsError(fmt::format("{}: {} tensors of the model are missing in it, the first is {}", weights.string(),
                                      report.missing.size(), report.missing[0]));
@@ -119,10 +125,11 @@ void TensorRun::execute() const {
     fmt::print("{}: {}\n", weights.string(), models::describe(report));
   }
 
-  Safetensors results;
+  Safetensors file;
+  std::vector<std::pair<std::string, FileTensor>> results;  // under names that give way to those of the model
   evaluation.input("image").set(inputs.image);
   run(evaluation, trace);
-  results.tensors["logits"] = from_nhwc(evaluation.output("logits"));
+  results.emplace_back("logits", from_nhwc(evaluation.output("logits")));
 
   if (training) {
     const Type logits = train_graph.type(train_graph.output("logits"));
@@ -153,20 +160,16 @@ void TensorRun::execute() const {
       // Train mode moves the running statistics; what --steps starts from must not depend on --grad.
       std::vector<std::pair<Tensor, std::vector<float>>> before;
       for (const Parameters::Entry& entry : parameters.entries()) {
-        if (entry.source.kind == Source::Kind::state) before.emplace_back(entry.tensor, entry.tensor.get<float>());
+        if (entry.source.kind != Source::Kind::parameter) before.emplace_back(entry.tensor, entry.tensor.get<float>());
       }
       const auto program = prepare(false);
       run(*program, trace);
-      for (const auto& [name, value] : program->graph().outputs()) {
-        if (name.rfind("grad.", 0) == 0) {
-          const std::string parameter = name.substr(5);
-          for (const Parameters::Entry& entry : parameters.entries()) {
-            if (entry.name == parameter)
-              results.tensors[name] = parameters.to_file({entry.name, entry.source, program->output(name)});
-          }
-        } else {
-          results.tensors[name] = FileTensor::of({}, std::span<const float>(program->output(name).get<float>()));
-        }
+      for (const auto& [name, value] : program->graph().outputs())
+        results.emplace_back(name, scalar(program->output(name)));
+      for (const auto& [of, value] : program->graph().gradients()) {
+        Parameters::Entry gradient = parameters.entry({Source::Kind::parameter, of});
+        gradient.tensor = program->gradient(of);
+        results.emplace_back("grad." + of, parameters.to_file(gradient));
       }
       for (auto& [tensor, values] : before) tensor.set(values);
     }
@@ -179,13 +182,16 @@ void TensorRun::execute() const {
         run(*program, trace && s == 0);
         losses.push_back(program->output("loss").get<float>()[0]);
       }
-      results.tensors["losses"] = FileTensor::of({steps}, std::span<const float>(losses));
-      for (auto& [name, tensor] : models::to_file(parameters, steps, false).tensors)
-        results.tensors[name] = std::move(tensor);
+      results.emplace_back("losses", FileTensor::of({steps}, std::span<const float>(losses)));
+      file = models::to_file(parameters, steps, false);
     }
   }
-  write_safetensors(output, results);
-  fmt::print("{}: {} tensors written\n", output.string(), results.tensors.size());
+  for (auto& [name, tensor] : results) {
+    while (file.contains(name)) name += "'";
+    file.tensors.emplace(name, std::move(tensor));
+  }
+  write_safetensors(output, file);
+  fmt::print("{}: {} tensors written\n", output.string(), file.tensors.size());
 }
 
 }  // namespace psanet::apps

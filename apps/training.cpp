@@ -38,8 +38,8 @@ namespace {
 constexpr const char* kScoreNames[] = {"mIoU_val", "mAcc_val", "allAcc_val"};
 
 /// The ranks of the run, joined by their devices before programs are made for those.
-std::shared_ptr<HostCommunicator> joined(Device& device, const TrainingOptions& options) {
-  if (!options.ranks) return std::make_shared<HostCommunicator>();
+std::shared_ptr<Communicator> joined(Device& device, const TrainingOptions& options) {
+  if (!options.ranks) return std::make_shared<Communicator>();
   join_devices(device, options.ranks, options.collective_limit);
   return options.ranks;
 }
@@ -167,7 +167,7 @@ class Run {
       pretrained.drop_classifier = recipe_.drop_classifier;
       pretrained.classifier = models::parameter_groups(forward_).classifier;
       pretrained.in_backbone = [this](const std::string& name) { return model_.in_backbone(name); };
-      const LoadReport report =
+      const models::LoadReport report =
           models::load_pretrained(parameters_, read_safetensors(recipe_.weights), recipe_.weights, pretrained);
       fmt::print("{}: {}\n", recipe_.weights, models::describe(report));
     }
@@ -266,7 +266,6 @@ class Run {
       }
       if (update_) {
         run(*update_, i, false);
-        step_.refresh();
       }
       loss[i % 2]->request();
       main[i % 2]->request();
@@ -408,7 +407,6 @@ class Run {
       predictor_.emplace(device_, model_.build({layers::Mode::eval, recipe_.evaluation.batch}), parameters_,
                          recipe_.evaluation.protocol(model_.input), resizable_recipe_model(recipe_, dataset_));
     }
-    predictor_->refresh();
     struct Interrupted {};
     data::ConfusionMatrix scores(dataset_.class_count());
     try {
@@ -467,9 +465,9 @@ class Run {
   std::vector<data::Sample> train_samples_, val_samples_;
   int64_t iterations_;  // updates of the whole run
   Device device_;
-  std::shared_ptr<HostCommunicator> host_;
-  HostCommunicator& ranks_;  // what the ranks agree by; their programs use the device's communicator
-  layers::BatchPart part_;   // of every batch
+  std::shared_ptr<Communicator> host_;
+  Communicator& ranks_;     // what the ranks agree by; their programs use the device's communicator
+  layers::BatchPart part_;  // of every batch
   Parameters parameters_;
   Graph forward_;
   models::TrainingOptions step_options_;

@@ -23,11 +23,11 @@ void TrainingScores::take(int64_t update) {
   sum_.merge(update_);
 }
 
-data::ConfusionMatrix TrainingScores::of_update(HostCommunicator& ranks) const {
+data::ConfusionMatrix TrainingScores::of_update(Communicator& ranks) const {
   return over_ranks(update_, ranks);
 }
 
-data::ConfusionMatrix TrainingScores::since_last_call(HostCommunicator& ranks) {
+data::ConfusionMatrix TrainingScores::since_last_call(Communicator& ranks) {
   data::ConfusionMatrix all = over_ranks(sum_, ranks);
   sum_ = data::ConfusionMatrix(sum_.classes());
   return all;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/metrics.h"
-#include "engine/distributed/host_communicator.h"
+#include "engine/communicator.h"
 #include "engine/program.h"
 
 namespace psanet::apps {
@@ -24,9 +24,9 @@ class TrainingScores {
   void take(int64_t update);
 
   /// Of the update that was taken last.
-  data::ConfusionMatrix of_update(HostCommunicator& ranks) const;
+  data::ConfusionMatrix of_update(Communicator& ranks) const;
   /// Of everything taken since the last call.
-  data::ConfusionMatrix since_last_call(HostCommunicator& ranks);
+  data::ConfusionMatrix since_last_call(Communicator& ranks);
 
  private:
   size_t place(int64_t update, int64_t batch) const { return static_cast<size_t>(update % 2 * batches_ + batch); }

@@ -10,7 +10,7 @@ void register_ceilings() {
   const int64_t copied = tiny() ? int64_t{1} << 12 : device().is_cpu() ? int64_t{1} << 25 : int64_t{1} << 30;  // values
   benchmark::RegisterBenchmark("ceiling_copy",
                                [copied](benchmark::State& state) {
-                                 run_op(state, layers::Reshape::to({1, copied}), {activation({copied})}, false);
+                                 run_op(state, layers::Reshape{{1, copied}}, {activation({copied})}, false);
                                })
       ->Unit(benchmark::kMillisecond)
       ->UseRealTime();

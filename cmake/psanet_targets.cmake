@@ -21,9 +21,16 @@ if(PSANET_SANITIZE)
   target_link_options(psanet_flags INTERFACE -fsanitize=${PSANET_SANITIZE})
 endif()
 
-# psanet_library(NAME folder-relative-globs... ): one static library a folder.
+# psanet_library(NAME folder-relative-globs... ): one static library a folder, without what is below it and has a
+# CMakeLists.txt of its own.
 function(psanet_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${ARGN})
+  foreach(source ${sources})
+    get_filename_component(folder ${source} DIRECTORY)
+    if(NOT folder STREQUAL CMAKE_CURRENT_SOURCE_DIR AND EXISTS ${folder}/CMakeLists.txt)
+      list(REMOVE_ITEM sources ${source})
+    endif()
+  endforeach()
   if(sources)
     add_library(${name} STATIC ${sources})
     target_link_libraries(${name} PUBLIC psanet_flags)

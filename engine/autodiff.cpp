@@ -28,7 +28,7 @@ Values differentiate(Graph& graph, Value loss, std::span<const Value> wanted, co
     return of_node[static_cast<size_t>(v.output)];
   };
   const std::string seed = "d_" + graph.node(loss).name;
-  const Value known = graph.find_source(seed);  // of an earlier differentiation of the same loss
+  const Value known = graph.find({Source::Kind::constant, seed});  // of an earlier differentiation of the same loss
   slot(loss) = known ? known : graph.constant(seed, graph.type(loss), 1.0);
 
   // Backward: a node's gradient rule runs when all its readers have contributed, that is in reverse order.

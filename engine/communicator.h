@@ -19,8 +19,9 @@ struct CommunicationError : std::runtime_error {
 
 /// One rank's end of the collectives that all ranks call in the same order, from one thread each. Values are memory of
 /// one device, and a collective comes in the order of that device's launches: what is launched behind it sees its
-/// result. On processors (HostCommunicator) it is done when the call returns; on GPUs (NcclRanks) the host waits for
-/// nothing. Every rank gets the same bits. This class itself is the identity: one rank.
+/// result. In host memory (HostCommunicator) it is done when the call returns; on GPUs (join_devices) the host waits
+/// for nothing. Every rank gets the same bits. What this class itself does is right for one rank alone: nothing, and a
+/// copy for all_gather().
 class Communicator {
  public:
   Communicator() = default;
@@ -38,13 +39,18 @@ class Communicator {
   virtual void all_reduce(const std::string&, std::span<int64_t>) {}
   /// all [world * mine]: the values of every rank, in the order of ranks.
   virtual void all_gather(const std::string& name, std::span<const double> mine, std::span<double> all);
+  /// In place: the values of rank `root`.
+  virtual void broadcast(const std::string&, std::span<std::byte>, int /*root*/) {}
+  /// The host waits until the hosts of all ranks have called it.
+  virtual void barrier(const std::string&) {}
 
   /// Starts a sum beside the launches that follow; they leave the values alone until wait().
   virtual void start_all_reduce(const std::string&, std::span<float>) {}
-  /// What follows sees the oldest sum that was started and not waited for.
+  /// What follows sees the oldest sum that was started and not waited for. With several ranks, std::logic_error if
+  /// there is none.
   virtual void wait() {}
-  /// The host waits until every sum that was started is there; wait() is still owed for each. For looking at values
-  /// between launches.
+  /// The host waits until every sum that was started is there; each started sum still needs one wait(). For looking at
+  /// values between launches.
   virtual void settle() noexcept {}
   /// After an error: waits until nothing is under way, whatever became of it.
   virtual void drain() noexcept {}

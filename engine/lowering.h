@@ -40,11 +40,11 @@ struct Launch {
   std::function<void(const Buffers&)> run;
   int64_t workspace_bytes = 0;
 
-  /// Work on inputs that stay the same over runs (constants), done once whenever parameters change: its result lives in
-  /// `retained`. Inputs listed in refresh_only are read by refresh alone, so their memory may be reused afterwards.
-  std::function<void(const Buffers&)> refresh = nullptr;
+  /// Work on fixed inputs, done once whenever parameters change: its result lives in `retained`. Inputs listed in
+  /// digest_only are read by digest alone, so their memory may be reused afterwards.
+  std::function<void(const Buffers&)> digest = nullptr;
   int64_t retained_bytes = 0;
-  std::vector<int> refresh_only = {};
+  std::vector<int> digest_only = {};
 
   /// May `run` be part of a recording? Collectives may not: the host talks to other ranks in them.
   bool recordable = true;
@@ -53,8 +53,8 @@ struct Launch {
 /// What an op may ask while it is lowered.
 class Lowering {
  public:
-  Lowering(Device& device, const Node& node, std::vector<Type> in, std::vector<bool> constant, std::vector<bool> wanted)
-      : device_(device), node_(node), in_(std::move(in)), constant_(std::move(constant)), wanted_(std::move(wanted)) {}
+  Lowering(Device& device, const Node& node, std::vector<Type> in, std::vector<bool> fixed, std::vector<bool> wanted)
+      : device_(device), node_(node), in_(std::move(in)), fixed_(std::move(fixed)), wanted_(std::move(wanted)) {}
 
   const Node& node() const { return node_; }
   const Type& in(size_t i) const { return in_[i]; }
@@ -65,7 +65,7 @@ class Lowering {
   /// Does anybody read output i?
   bool wanted(size_t i) const { return wanted_[i]; }
   /// Is input i the same in every run until parameters are loaded anew?
-  bool constant(size_t i) const { return constant_[i]; }
+  bool fixed(size_t i) const { return fixed_[i]; }
 
   /// The ranks that the device works with.
   Communicator& communicator() { return device_.communicator(); }
@@ -109,7 +109,7 @@ class Lowering {
   Device& device_;
   const Node& node_;
   std::vector<Type> in_;
-  std::vector<bool> constant_, wanted_;
+  std::vector<bool> fixed_, wanted_;
 };
 
 }  // namespace psanet

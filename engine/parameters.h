@@ -13,27 +13,35 @@ class Parameters {
  public:
   struct Entry {
     std::string name;
-    Source source;  // kind parameter or state
+    Source source;  // kept()
     Tensor tensor;
+    SourceKey key;
   };
 
   explicit Parameters(Device& device) : device_(device) {}
 
-  /// Makes room for the graph's parameters and states that are not there yet, in one allocation (parameters first, in
-  /// order: a flat buffer), and gives them their initial values: functions of `seed` and the tensor's name alone. A
-  /// tensor that is there already keeps its values; ConfigError if its type differs.
+  /// Makes room for what the graph keeps and is not there yet, in one allocation (parameters first, in order: a flat
+  /// buffer), and gives it its initial values: functions of `seed` and the tensor's name alone. A tensor that is there
+  /// already keeps its values; ConfigError if its type differs.
   void add(const Graph& graph, uint64_t seed);
 
   const std::vector<Entry>& entries() const { return entries_; }
-  /// Throws std::logic_error if there is none of that name.
-  const Tensor& tensor(const std::string& name) const;
-  bool contains(const std::string& name) const { return index_.count(name) > 0; }
+  /// Throws std::logic_error if there is none of that key.
+  const Entry& entry(const SourceKey& key) const;
+  const Tensor& tensor(const SourceKey& key) const { return entry(key).tensor; }
+  bool contains(const SourceKey& key) const { return index_.count(key) > 0; }
+  /// Of the parameter or statistic of that name.
+  const Tensor& tensor(const std::string& name) const { return tensor({Source::Kind::parameter, name}); }
+  bool contains(const std::string& name) const { return contains({Source::Kind::parameter, name}); }
+
+  /// Grows whenever a value may have changed: set from outside, or updated by a run of a program. What is computed from
+  /// parameters is as old as the version that it was computed at.
+  uint64_t version() const;
+  /// A run has updated some.
+  void updated() { ++updates_; }
 
   /// The shape in files ([O,I,kh,kw] of convolution weights).
   static Shape file_shape(const Entry& entry);
-  /// Sums that are zero between two updates (gradients of several batches, "accumulated."): files do not have them.
-  static bool in_files(const Entry& entry) { return entry.name.rfind("accumulated.", 0) != 0; }
-
   /// The values in file order (convolution weights as [O,I,kh,kw]).
   FileTensor to_file(const Entry& entry) const;
   /// Sets the values from file order; WeightsError naming `where` if the shape is another.
@@ -42,17 +50,9 @@ class Parameters {
  private:
   Device& device_;
   std::vector<Entry> entries_;
-  std::map<std::string, size_t> index_;
+  std::map<SourceKey, size_t> index_;
+  std::vector<std::shared_ptr<const Storage>> storages_;
+  uint64_t updates_ = 0;
 };
-
-/// What became of the tensors when weights were loaded.
-struct LoadReport {
-  std::vector<std::string> loaded, missing, unused;  // missing: in the model, not in the file; unused: the reverse
-};
-
-/// Loads by name; a "module." prefix in the file is ignored, as are num_batches_tracked counters. With `strict` a
-/// missing or unused tensor is a WeightsError that lists the first few. Momentum and other states whose name is not in
-/// the file are no parameters of the model and never missing.
-LoadReport load_weights(Parameters& parameters, const Safetensors& file, const std::string& file_name, bool strict);
 
 }  // namespace psanet

@@ -16,15 +16,6 @@
 
 namespace psanet {
 
-namespace {
-using kernels::aligned;
-
-bool can_skip(const Node& node, size_t output) {
-  const std::vector<int> skippable = node.op()->skippable();
-  return std::find(skippable.begin(), skippable.end(), static_cast<int>(output)) != skippable.end();
-}
-}  // namespace
-
 const Type& Lowering::out(size_t i) const {
   return node_.outputs[i];
 }
@@ -38,9 +29,8 @@ Program::Program(Device& device, Graph graph, Parameters& parameters, uint64_t s
     : device_(device), graph_(prune(graph)), parameters_(parameters) {
   parameters_.add(graph_, seed);
   check_updates();
-  classify_constants();
-  lower_all();
-  plan();
+  lower(find_fixed());
+  report_memory();
 }
 
 /// A value that an op updates in place must not be read after it: the reader would see one step too far.
@@ -61,179 +51,73 @@ void Program::check_updates() const {
   }
 }
 
-/// A node is constant if it depends only on constants and on parameters that nothing in this graph updates.
-void Program::classify_constants() {
+/// Of each node: does it depend only on constants and on what outlives runs and nothing in this graph updates?
+std::vector<bool> Program::find_fixed() {
   std::set<int> updated;
   for (const Node& node : graph_.nodes()) {
     if (!node.op()) continue;
     for (int i : node.op()->mutates(node.inputs.size())) updated.insert(node.inputs[static_cast<size_t>(i)].node);
   }
-  constant_.assign(graph_.nodes().size(), false);
+  updates_ = !updated.empty();
+  std::vector<bool> fixed(graph_.nodes().size(), false);
   for (size_t id = 0; id < graph_.nodes().size(); ++id) {
     const Node& node = graph_.nodes()[id];
-    if (const Source* s = node.source()) {
-      constant_[id] = s->kind != Source::Kind::input && !updated.count(static_cast<int>(id));
-      continue;
+    if (node.source()) {
+      fixed[id] = !node.is(Source::Kind::input) && !updated.count(static_cast<int>(id));
+    } else if (node.op()->mutates(node.inputs.size()).empty()) {
+      fixed[id] = std::all_of(node.inputs.begin(), node.inputs.end(),
+                              [&](Value v) { return !v || fixed[static_cast<size_t>(v.node)]; });
     }
-    bool all = node.op()->mutates(node.inputs.size()).empty();
-    for (Value v : node.inputs) all = all && (!v || constant_[static_cast<size_t>(v.node)]);
-    constant_[id] = all;
   }
+  return fixed;
 }
 
-void Program::lower_all() {
+void Program::lower(const std::vector<bool>& fixed) {
   const auto uses = graph_.use_counts();
-  for (size_t id = 0; id < graph_.nodes().size(); ++id) {
-    const Node& node = graph_.nodes()[id];
+  std::vector<PlannedCall> planned_fixed, planned_runs;
+  for (int id = 0; id < static_cast<int>(graph_.nodes().size()); ++id) {
+    const Node& node = graph_.node(id);
     if (!node.op()) continue;
-    std::vector<bool> constant, wanted;
-    for (Value v : node.inputs) constant.push_back(v && constant_[static_cast<size_t>(v.node)]);
-    for (int count : uses[id]) wanted.push_back(count > 0);
-    Lowering lowering(device_, node, graph_.types(node.inputs), constant, wanted);
-    Step step{static_cast<int>(id), node.op()->lower(lowering), {}, 0, 0, 0};
-    (constant_[id] ? once_ : steps_).push_back(std::move(step));
+    std::vector<bool> fixed_inputs, wanted;
+    for (Value v : node.inputs) fixed_inputs.push_back(v && fixed[static_cast<size_t>(v.node)]);
+    for (int count : uses[static_cast<size_t>(id)]) wanted.push_back(count > 0);
+    Lowering lowering(device_, node, graph_.types(node.inputs), fixed_inputs, wanted);
+    Launch launch = node.op()->lower(lowering);
+    const int64_t retained =
+        std::exchange(memory_.retained_bytes, memory_.retained_bytes + kernels::aligned(launch.retained_bytes));
+    if (launch.digest) {
+      fixed_.push_back({id, std::move(launch.digest), {}, retained});
+      planned_fixed.push_back({id, false, launch.workspace_bytes});
+    }
+    const bool once = fixed[static_cast<size_t>(id)];
+    (once ? fixed_ : runs_).push_back({id, std::move(launch.run), {}, retained, launch.recordable});
+    (once ? planned_fixed : planned_runs).push_back({id, true, launch.workspace_bytes, std::move(launch.digest_only)});
   }
+  plan_ = plan_program(graph_, planned_fixed, planned_runs);
 }
 
-void Program::plan() {
-  const auto uses = graph_.use_counts();
-  for (const Node& node : graph_.nodes()) places_.emplace_back(node.outputs.size());
-
-  // Refreshing comes in node order: constants are computed, and launches digest them, as soon as they are there.
-  // The two periods share the arena, for they never run at the same time.
-  struct Period {
-    std::vector<BufferLife> buffers;
-    std::vector<std::function<void(int64_t)>> assign;  // takes a buffer's offset
-  };
-  Period runs, refreshes;
-
-  // The last step of each period that reads a value; values read by runs must outlive a refresh.
-  std::map<Value, int> last_run, last_refresh;
-  const int run_end = static_cast<int>(steps_.size());
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    const Step& step = steps_[s];
-    const Values& inputs = graph_.node(step.node).inputs;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (!inputs[i]) continue;
-      bool refresh_only = false;
-      for (int r : step.launch.refresh_only) refresh_only = refresh_only || r == static_cast<int>(i);
-      if (!refresh_only) last_run[inputs[i]] = static_cast<int>(s);
-      if (step.launch.refresh) last_refresh[inputs[i]] = step.node;
-    }
-  }
-  for (const Step& step : once_) {
-    for (Value v : graph_.node(step.node).inputs) {
-      if (v) last_refresh[v] = std::max(last_refresh[v], step.node);
-    }
-  }
-  for (const auto& [name, v] : graph_.outputs()) {
-    if (v) last_run[v] = run_end;
-  }
-
-  for (size_t id = 0; id < graph_.nodes().size(); ++id) {
-    const Node& node = graph_.nodes()[id];
-    if (const Source* s = node.source()) {
-      const int64_t bytes = aligned(node.outputs[0].bytes());
-      if (s->kind == Source::Kind::input) memory_.input_bytes += bytes;
-      if (s->kind == Source::Kind::constant || s->kind == Source::Kind::derived) memory_.constant_bytes += bytes;
-    }
-  }
-  for (const Parameters::Entry& entry : parameters_.entries())
-    memory_.parameter_bytes += aligned(entry.tensor.type().bytes());
-
-  // Values computed at refresh: kept if a run reads them, else in the arena until the last refresh that reads them.
-  for (Step& step : once_) {
-    const Node& node = graph_.node(step.node);
+void Program::report_memory() {
+  for (int id = 0; id < static_cast<int>(graph_.nodes().size()); ++id) {
+    const Node& node = graph_.node(id);
+    if (node.source() && node.source()->kept()) continue;
     for (size_t o = 0; o < node.outputs.size(); ++o) {
-      const Value v{step.node, static_cast<int>(o)};
-      if (last_run.count(v)) {
-        memory_.constant_bytes += aligned(node.outputs[o].bytes());
-        place(v).kind = Place::Kind::tensor;  // allocated later
-      } else if (uses[static_cast<size_t>(step.node)][o] > 0 || !can_skip(node, o)) {
-        place(v).kind = Place::Kind::arena;
-        refreshes.buffers.push_back({node.outputs[o].bytes(), step.node, std::max(last_refresh[v], step.node)});
-        refreshes.assign.push_back([this, v](int64_t offset) { place(v).offset_bytes = offset; });
-      }
+      if (home({id, static_cast<int>(o)}).place != ProgramPlan::Place::own) continue;
+      (node.is(Source::Kind::input) ? memory_.input_bytes : memory_.constant_bytes) +=
+          kernels::aligned(node.outputs[o].bytes());
     }
-    refreshes.buffers.push_back({step.launch.workspace_bytes, step.node, step.node});
-    refreshes.assign.push_back([&step](int64_t offset) { step.workspace_offset_bytes = offset; });
-    step.retained_offset_bytes = memory_.retained_bytes;
-    memory_.retained_bytes += aligned(step.launch.retained_bytes);
   }
-
-  // Values of runs. What nobody reads lives for its own step. An output may take the memory of an input whose last
-  // reader is this very step.
-  std::map<Value, size_t> buffer_of;
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    Step& step = steps_[s];
-    const Node& node = graph_.node(step.node);
-    const int now = static_cast<int>(s);
-    std::set<int> taken;
-    for (size_t o = 0; o < node.outputs.size(); ++o) {
-      const Value v{step.node, static_cast<int>(o)};
-      if (uses[static_cast<size_t>(step.node)][o] == 0 && can_skip(node, o)) continue;
-      place(v).kind = Place::Kind::arena;
-      memory_.unshared_bytes += aligned(node.outputs[o].bytes());
-      const int last = last_run.count(v) ? last_run[v] : now;
-      bool shared = false;
-      for (const Sharing& sharing : node.op()->shares()) {
-        if (sharing.output != static_cast<int>(o) || taken.count(sharing.input)) continue;
-        if (static_cast<size_t>(sharing.input) >= node.inputs.size()) continue;
-        const Value in = node.inputs[static_cast<size_t>(sharing.input)];
-        auto found = in ? buffer_of.find(in) : buffer_of.end();
-        if (found == buffer_of.end() || last_run[in] != now || graph_.type(in).bytes() != node.outputs[o].bytes())
-          continue;
-        // Read twice by this step (x + x) is no reason not to share: kernels allow y == a == b.
-        const size_t buffer = found->second;
-        runs.buffers[buffer].last = std::max(runs.buffers[buffer].last, last);
-        const auto assign_input = runs.assign[buffer];
-        runs.assign[buffer] = [this, v, assign_input](int64_t offset) {
-          assign_input(offset);
-          place(v).offset_bytes = offset;
-        };
-        buffer_of[v] = buffer;
-        taken.insert(sharing.input);
-        shared = true;
-        break;
-      }
-      if (shared) continue;
-      buffer_of[v] = runs.buffers.size();
-      runs.buffers.push_back({node.outputs[o].bytes(), now, last});
-      runs.assign.push_back([this, v](int64_t offset) { place(v).offset_bytes = offset; });
-    }
-    if (step.launch.workspace_bytes > 0) {
-      runs.buffers.push_back({step.launch.workspace_bytes, now, now});
-      runs.assign.push_back([&step](int64_t offset) { step.workspace_offset_bytes = offset; });
-      if (step.launch.refresh) {
-        refreshes.buffers.push_back({step.launch.workspace_bytes, step.node, step.node});
-        refreshes.assign.push_back([&step](int64_t offset) { step.refresh_workspace_offset_bytes = offset; });
-      }
-    }
-    step.retained_offset_bytes = memory_.retained_bytes;
-    memory_.retained_bytes += aligned(step.launch.retained_bytes);
+  for (const Parameters::Entry& entry : parameters_.entries()) {
+    memory_.parameter_bytes += kernels::aligned(entry.tensor.type().bytes());
   }
-
-  for (Period* period : {&runs, &refreshes}) {
-    const MemoryPlan planned = plan_memory(period->buffers, kernels::kAlignment_bytes);
-    for (size_t b = 0; b < period->buffers.size(); ++b) period->assign[b](planned.offset_bytes[b]);
-    memory_.arena_bytes = std::max(memory_.arena_bytes, planned.total_bytes);
-    memory_.arena_live_bytes = std::max(memory_.arena_live_bytes, planned.live_bytes);
-    if (period == &runs) live_bytes_ = planned.live_bytes_at;
-  }
+  memory_.arena_bytes = plan_.arena_bytes;
+  memory_.arena_live_bytes = plan_.arena_live_bytes;
+  memory_.unshared_bytes = plan_.unshared_bytes;
 }
 
 void* Program::address(Value v) {
-  if (!v) return nullptr;
-  const Place& p = place(v);
-  switch (p.kind) {
-    case Place::Kind::nowhere:
-      return nullptr;
-    case Place::Kind::tensor:
-      return p.tensor.data();
-    case Place::Kind::arena:
-      return arena_->data() + p.offset_bytes;
-  }
-  return nullptr;
+  using Place = ProgramPlan::Place;
+  if (!v || home(v).place == Place::nowhere) return nullptr;
+  return home(v).place == Place::own ? own(v).address() : arena_->data() + home(v).offset_bytes;
 }
 
 void Program::allocate() {
@@ -241,99 +125,108 @@ void Program::allocate() {
   arena_ = std::make_shared<Storage>(device_, memory_.arena_bytes);
   retained_ = std::make_shared<Storage>(device_, memory_.retained_bytes);
 
-  for (size_t id = 0; id < graph_.nodes().size(); ++id) {
-    const Node& node = graph_.nodes()[id];
+  own_.clear();
+  for (int id = 0; id < static_cast<int>(graph_.nodes().size()); ++id) {
+    const Node& node = graph_.node(id);
+    own_.emplace_back(node.outputs.size());
     for (size_t o = 0; o < node.outputs.size(); ++o) {
-      Place& p = places_[id][o];
-      const Source* s = node.source();
-      if (s && (s->kind == Source::Kind::parameter || s->kind == Source::Kind::state)) {
-        p = {Place::Kind::tensor, parameters_.tensor(node.name), 0};
-      } else if (s || p.kind == Place::Kind::tensor) {
-        p = {Place::Kind::tensor, Tensor(device_, node.outputs[o]), 0};
-        p.tensor.zero();
-        if (s && s->kind == Source::Kind::constant) {
-          p.tensor.set(std::vector<float>(static_cast<size_t>(node.outputs[o].elements()),
-                                          static_cast<float>(s->initializer.value)));
-        }
+      const Value v{id, static_cast<int>(o)};
+      if (home(v).place != ProgramPlan::Place::own) continue;
+      if (node.source() && node.source()->kept()) {
+        own(v) = parameters_.tensor(key_of(node));
+        continue;
+      }
+      own(v) = Tensor(device_, node.outputs[o]);
+      own(v).zero();
+      if (node.is(Source::Kind::constant)) {
+        own(v).set(std::vector<float>(static_cast<size_t>(node.outputs[o].elements()),
+                                      static_cast<float>(node.source()->initializer.value)));
       }
     }
   }
-  for (std::vector<Step>* list : {&once_, &steps_}) {
-    for (Step& step : *list) {
-      const Node& node = graph_.node(step.node);
-      for (Value v : node.inputs) step.buffers.inputs.push_back(address(v));
-      for (size_t o = 0; o < node.outputs.size(); ++o)
-        step.buffers.outputs.push_back(address({step.node, static_cast<int>(o)}));
-      step.buffers.workspace = arena_->data() + step.workspace_offset_bytes;
-      step.buffers.retained = retained_->data() + step.retained_offset_bytes;
+  const auto connect = [&](std::vector<Call>& calls, const std::vector<int64_t>& workspace) {
+    for (size_t c = 0; c < calls.size(); ++c) {
+      const Node& node = graph_.node(calls[c].node);
+      Buffers& buffers = calls[c].buffers;
+      for (Value v : node.inputs) buffers.inputs.push_back(address(v));
+      for (size_t o = 0; o < node.outputs.size(); ++o) {
+        buffers.outputs.push_back(address({calls[c].node, static_cast<int>(o)}));
+      }
+      buffers.workspace = arena_->data() + workspace[c];
+      buffers.retained = retained_->data() + calls[c].retained_offset_bytes;
     }
-  }
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    const bool recordable = steps_[s].launch.recordable;
+  };
+  connect(fixed_, plan_.fixed_workspace);
+  connect(runs_, plan_.run_workspace);
+  for (size_t c = 0; c < runs_.size(); ++c) {
+    const bool recordable = runs_[c].recordable;
     if (stretches_.empty() || stretches_.back().recordable != recordable)
-      stretches_.push_back({s, s, recordable, nullptr});
-    stretches_.back().end = s + 1;
+      stretches_.push_back({c, c, recordable, nullptr});
+    stretches_.back().end = c + 1;
   }
   allocated_ = true;
 }
 
 bool Program::has_input(const std::string& name) const {
-  const Value v = graph_.find_source(name);
-  return v && graph_.node(v).is(Source::Kind::input);
+  return bool(graph_.find_input(name));
 }
 
 Tensor Program::input(const std::string& name) {
   allocate();
   if (!has_input(name)) throw std::logic_error("the program has no input named " + name);
-  return place(graph_.find_source(name)).tensor;
+  return own(graph_.find_input(name));
+}
+
+Tensor Program::result(Value v, const std::string& what, const std::string& name) {
+  allocate();
+  if (!v) throw std::logic_error(fmt::format("the program has no {} {}", what, name));
+  const bool is_own = home(v).place == ProgramPlan::Place::own;
+  return is_own ? own(v) : Tensor(arena_, home(v).offset_bytes, graph_.type(v));
 }
 
 Tensor Program::output(const std::string& name) {
-  allocate();
-  const Value v = graph_.output(name);
-  if (!v) throw std::logic_error("the program has no output named " + name);
-  const Place& p = place(v);
-  return p.kind == Place::Kind::tensor ? p.tensor : Tensor(arena_, p.offset_bytes, graph_.type(v));
+  return result(graph_.output(name), "output named", name);
+}
+
+Tensor Program::gradient(const std::string& of) {
+  return result(graph_.gradient(of), "gradient of", of);
 }
 
 void Program::for_live_bytes(const std::function<void(const Node&, int64_t)>& f) const {
-  for (size_t s = 0; s < steps_.size(); ++s)
-    f(graph_.node(steps_[s].node), s < live_bytes_.size() ? live_bytes_[s] : 0);
+  for (size_t c = 0; c < runs_.size(); ++c) f(graph_.node(runs_[c].node), plan_.run_live_bytes[c]);
 }
 
 double Program::flops() const {
   double sum = 0;
-  for (const Step& step : steps_) {
-    const Node& node = graph_.node(step.node);
+  for (const Call& call : runs_) {
+    const Node& node = graph_.node(call.node);
     sum += node.op()->flops(graph_.types(node.inputs), node.outputs);
   }
   return sum;
 }
 
-void Program::do_refresh() {
-  // once_ and steps_ are both in node order: merge them.
-  size_t s = 0;
-  const auto refresh_until = [&](int node) {
-    for (; s < steps_.size() && steps_[s].node < node; ++s) {
-      Step& step = steps_[s];
-      if (!step.launch.refresh) continue;
-      Buffers buffers = step.buffers;
-      buffers.workspace = arena_->data() + step.refresh_workspace_offset_bytes;
-      step.launch.refresh(buffers);
-    }
-  };
-  for (Step& step : once_) {
-    refresh_until(step.node);
-    if (step.launch.refresh) step.launch.refresh(step.buffers);
-    step.launch.run(step.buffers);
+void Program::prepare() {
+  allocate();
+  if (const uint64_t version = parameters_.version(); computed_at_ != version) {
+    for (const Call& call : fixed_) call.body(call.buffers);
+    computed_at_ = version;
   }
-  refresh_until(static_cast<int>(graph_.nodes().size()));
-  fresh_ = true;
+}
+
+void Program::finish() {
+  ran_ = true;
+  if (!updates_) return;
+  parameters_.updated();
+  computed_at_ = parameters_.version();
+}
+
+void Program::failed() {
+  device_.communicator().drain();  // it may still be at work on this program's memory
+  if (updates_) parameters_.updated();
 }
 
 void Program::run() {
-  allocate();
-  if (!fresh_) do_refresh();
+  prepare();
   try {
     if (record_ && ran_) {
       if (!recorded_) record();
@@ -344,42 +237,41 @@ void Program::run() {
       for (const Stretch& stretch : stretches_) launch(stretch);
     }
   } catch (...) {
-    device_.communicator().drain();  // it may still be at work on this program's memory
+    failed();
     throw;
   }
-  ran_ = true;
+  finish();
 }
 
 Timeline Program::run_timed() {
-  allocate();
-  if (!fresh_) do_refresh();
+  prepare();
   const auto marks =
-      device_.visit([&](auto& ctx) { return kernels::make_marks(ctx, static_cast<int64_t>(steps_.size()) + 1); });
+      device_.visit([&](auto& ctx) { return kernels::make_marks(ctx, static_cast<int64_t>(runs_.size()) + 1); });
   Communicator& ranks = device_.communicator();
   ranks.start_timing();
   marks->mark();
   try {
-    for (Step& step : steps_) {
-      step.launch.run(step.buffers);
+    for (const Call& call : runs_) {
+      call.body(call.buffers);
       marks->mark();
     }
   } catch (...) {
-    ranks.drain();
+    failed();
     throw;
   }
   const std::vector<double> seconds = marks->seconds();
   Timeline timeline;
   timeline.collectives = ranks.stop_timing();
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    const Node& node = graph_.node(steps_[s].node);
+  for (size_t s = 0; s < runs_.size(); ++s) {
+    const Node& node = graph_.node(runs_[s].node);
     timeline.nodes.push_back({node.name, node.op()->name(), seconds[s], seconds[s + 1]});
   }
-  ran_ = true;
+  finish();
   return timeline;
 }
 
 void Program::launch(const Stretch& stretch) {
-  for (size_t s = stretch.first; s < stretch.end; ++s) steps_[s].launch.run(steps_[s].buffers);
+  for (size_t s = stretch.first; s < stretch.end; ++s) runs_[s].body(runs_[s].buffers);
 }
 
 void Program::record() {
@@ -404,16 +296,16 @@ bool Program::record(Stretch& stretch) {
   size_t s = stretch.first;
   try {
     for (int64_t before = 0; s < stretch.end; ++s) {
-      steps_[s].launch.run(steps_[s].buffers);
+      runs_[s].body(runs_[s].buffers);
       const int64_t now = launches();
-      steps_[s].recorded_launches = now - std::exchange(before, now);
+      runs_[s].recorded_launches = now - std::exchange(before, now);
     }
     stretch.recording = device_.visit([](auto& ctx) { return kernels::end_recording(ctx); });
   } catch (const DeviceError& e) {
     // Nothing of it has run. What cannot be recorded can still be launched; if it cannot, that will say why.
     device_.visit([](auto& ctx) { kernels::abandon_recording(ctx); });
-    for (size_t r = stretch.first; r < stretch.end; ++r) steps_[r].recorded_launches = 0;
-    const std::string where = s < stretch.end ? " (" + graph_.node(steps_[s].node).name + ")" : "";
+    for (size_t r = stretch.first; r < stretch.end; ++r) runs_[r].recorded_launches = 0;
+    const std::string where = s < stretch.end ? " (" + graph_.node(runs_[s].node).name + ")" : "";
     say_once(fmt::format("warning: a step cannot be recorded{}: {}; it is launched piece by piece, which takes longer",
                          where, e.what()));
   } catch (...) {
@@ -427,9 +319,9 @@ std::vector<RecordedNode> Program::recorded_nodes() const {
   std::vector<RecordedNode> nodes;
   for (const Stretch& stretch : stretches_) {
     for (size_t s = stretch.first; stretch.recording && s < stretch.end; ++s) {
-      const Node& node = graph_.node(steps_[s].node);
+      const Node& node = graph_.node(runs_[s].node);
       const Types in = graph_.types(node.inputs);
-      RecordedNode found{node, steps_[s].recorded_launches, node.op()->flops(in, node.outputs), 0};
+      RecordedNode found{node, runs_[s].recorded_launches, node.op()->flops(in, node.outputs), 0};
       for (const Types* types : {&in, &node.outputs}) {
         for (const Type& type : *types) found.bytes += type.bytes();
       }
@@ -459,16 +351,15 @@ int64_t first_non_finite(Device& device, const Type& type, const void* values) {
 }  // namespace
 
 void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
-  allocate();
-  if (!fresh_) do_refresh();
-  for (Step& step : steps_) {
-    const Node& node = graph_.node(step.node);
+  prepare();
+  for (const Call& call : runs_) {
+    const Node& node = graph_.node(call.node);
     TraceEntry entry{node, graph_.types(node.inputs), 0, 0, -1, -1};
     const auto start = std::chrono::steady_clock::now();
     try {
-      step.launch.run(step.buffers);
+      call.body(call.buffers);
     } catch (...) {
-      device_.communicator().drain();
+      failed();
       throw;
     }
     device_.communicator().settle();  // the values below may be those of a bucket that is being summed
@@ -476,12 +367,13 @@ void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
     entry.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     entry.flops = node.op()->flops(entry.in, node.outputs);
     for (size_t o = 0; o < node.outputs.size() && entry.non_finite_output < 0; ++o) {
-      if (!is_float(node.outputs[o].dtype) || !step.buffers.outputs[o]) continue;
-      entry.non_finite_index = first_non_finite(device_, node.outputs[o], step.buffers.outputs[o]);
+      if (!is_float(node.outputs[o].dtype) || !call.buffers.outputs[o]) continue;
+      entry.non_finite_index = first_non_finite(device_, node.outputs[o], call.buffers.outputs[o]);
       if (entry.non_finite_index >= 0) entry.non_finite_output = static_cast<int>(o);
     }
     sink(entry);
   }
+  finish();
 }
 
 }  // namespace psanet

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <functional>
-#include <map>
+#include <optional>
 
 #include "engine/graph.h"
 #include "engine/lowering.h"
 #include "engine/parameters.h"
+#include "engine/program_plan.h"
 #include "engine/timeline.h"
 #include "kernels/memory.h"
 
@@ -50,7 +51,7 @@ class Program {
   const Graph& graph() const { return graph_; }
   const MemoryReport& memory() const { return memory_; }
   /// Launches of one run.
-  int64_t launches() const { return static_cast<int64_t>(steps_.size()); }
+  int64_t launches() const { return static_cast<int64_t>(runs_.size()); }
   /// Bytes of the arena in use while a node runs, for every node that does: f(node, bytes).
   void for_live_bytes(const std::function<void(const Node&, int64_t)>& f) const;
   /// Multiplications and additions of one run.
@@ -62,16 +63,16 @@ class Program {
   /// To be set before run(); keeps its content. std::logic_error for an unknown name.
   Tensor input(const std::string& name);
   bool has_input(const std::string& name) const;
-  /// Valid after run() until the next.
+  /// Valid after run() until the next. std::logic_error for an unknown name.
   Tensor output(const std::string& name);
+  /// The same for the gradient of the source of that name.
+  Tensor gradient(const std::string& of);
 
-  /// To be called when parameters were changed from outside: recomputes what depends on parameters alone.
-  void refresh() { fresh_ = false; }
-
-  /// Where the device can, the second run is recorded (the first lets libraries load what they load when first used),
-  /// and the later ones replay the recording: the same bits for one launch, or for one launch between any two
-  /// collectives. What a library refuses to have recorded is launched anew in every run; the first time in a process
-  /// that is said on standard error.
+  /// What depends on nothing but parameters that this program does not update is computed anew when
+  /// Parameters::version() says that they have changed. Where the device can, the second run is recorded (the first
+  /// lets libraries load what they load when first used), and the later ones replay the recording: the same bits for
+  /// one launch, or for one launch between any two collectives. What a library refuses to have recorded is launched
+  /// anew in every run; the first time in a process that is said on standard error.
   void run();
   /// Whether runs are recorded; to be set before the first.
   void record_runs(bool record) { record_ = record; }
@@ -85,35 +86,39 @@ class Program {
   Timeline run_timed();
 
  private:
-  struct Step {
+  /// Something that happens in a period (ProgramPlan): a node's run, or its digestion of fixed inputs.
+  struct Call {
     int node = 0;
-    Launch launch;
+    std::function<void(const Buffers&)> body;
     Buffers buffers;
     int64_t retained_offset_bytes = 0;
-    int64_t workspace_offset_bytes = 0;
-    int64_t refresh_workspace_offset_bytes = 0;
+    bool recordable = true;
     int64_t recorded_launches = 0;
   };
-  /// Steps [first, end), all or none of which may be recorded. Without a recording they are launched one by one.
+  /// Calls [first, end) of a run, all or none of which may be recorded. Without a recording they are launched one by
+  /// one.
   struct Stretch {
     size_t first = 0, end = 0;
     bool recordable = true;
     std::unique_ptr<kernels::Recording> recording;
   };
-  /// Where a value lies.
-  struct Place {
-    enum class Kind { nowhere, tensor, arena } kind = Kind::nowhere;
-    Tensor tensor;
-    int64_t offset_bytes = 0;
-  };
 
-  void classify_constants();
-  void lower_all();
-  void plan();
   void check_updates() const;
-  Place& place(Value v) { return places_[static_cast<size_t>(v.node)][static_cast<size_t>(v.output)]; }
+  std::vector<bool> find_fixed();
+  void lower(const std::vector<bool>& fixed);
+  void report_memory();
+  Tensor& own(Value v) { return own_[static_cast<size_t>(v.node)][static_cast<size_t>(v.output)]; }
+  const ProgramPlan::Home& home(Value v) const {
+    return plan_.homes[static_cast<size_t>(v.node)][static_cast<size_t>(v.output)];
+  }
   void* address(Value v);
-  void do_refresh();
+  Tensor result(Value v, const std::string& what, const std::string& name);
+  /// Takes memory if there is none yet, and brings what was computed once up to date.
+  void prepare();
+  /// This program's own updates leave what it has computed once as it is.
+  void finish();
+  /// A run has ended by an error.
+  void failed();
   void launch(const Stretch& stretch);
   void record();
   bool record(Stretch& stretch);
@@ -121,14 +126,15 @@ class Program {
   Device& device_;
   Graph graph_;
   Parameters& parameters_;
-  std::vector<bool> constant_;      // of each node
-  std::vector<Step> once_, steps_;  // run at refresh; run at every run
-  std::vector<std::vector<Place>> places_;
+  bool updates_ = false;            // some of parameters_
+  std::vector<Call> fixed_, runs_;  // the two periods
+  ProgramPlan plan_;
+  std::vector<std::vector<Tensor>> own_;  // of values whose place is their own
   std::shared_ptr<Storage> arena_, retained_;
   MemoryReport memory_;
-  std::vector<int64_t> live_bytes_;  // of the arena, at each of steps_
-  std::vector<Stretch> stretches_;   // all of steps_, in order
-  bool allocated_ = false, fresh_ = false, ran_ = false, record_ = true, recorded_ = false;
+  std::vector<Stretch> stretches_;       // all of runs_, in order
+  std::optional<uint64_t> computed_at_;  // the version of parameters_ that fixed_ ran with
+  bool allocated_ = false, ran_ = false, record_ = true, recorded_ = false;
 };
 
 }  // namespace psanet

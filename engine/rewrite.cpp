@@ -20,6 +20,7 @@ Graph Rewriter::run(const Rule& rule) {
     map_[id] = replacement ? std::move(*replacement) : to.copy(node, mapped(node.inputs));
   }
   for (const auto& [name, value] : from.outputs()) to.output(name, mapped(value));
+  for (const auto& [of, value] : from.gradients()) to.gradient(of, mapped(value));
   return std::move(to);
 }
 
@@ -28,9 +29,7 @@ namespace {
 Graph prune(const Graph& graph, bool keep_updates) {
   const size_t count = graph.nodes().size();
   std::vector<bool> keep(count, false);
-  for (const auto& [name, value] : graph.outputs()) {
-    if (value) keep[static_cast<size_t>(value.node)] = true;
-  }
+  for (Value v : graph.results()) keep[static_cast<size_t>(v.node)] = true;
   for (size_t id = count; id-- > 0;) {
     const Node& node = graph.nodes()[id];
     if (node.op() && keep_updates && !node.op()->mutates(node.inputs.size()).empty()) keep[id] = true;

@@ -21,7 +21,7 @@ Tensor::Tensor(Device& device, Type type)
     : storage_(std::make_shared<Storage>(device, type.bytes())), type_(std::move(type)) {}
 
 void Tensor::zero() {
-  storage_->device().visit([&](auto& ctx) { kernels::fill_zero(ctx, data(), type_.bytes()); });
+  storage_->device().visit([&](auto& ctx) { kernels::fill_zero(ctx, writable(), type_.bytes()); });
 }
 
 std::unique_ptr<kernels::Readback> Tensor::readback() const {
@@ -38,7 +38,7 @@ void check(const Type& type, int64_t count, DType dtype) {
 
 void Tensor::write(const void* from, int64_t count, DType dtype) {
   check(type_, count, dtype);
-  storage_->device().visit([&](auto& ctx) { kernels::copy_to_device(ctx, data(), from, type_.bytes()); });
+  storage_->device().visit([&](auto& ctx) { kernels::copy_to_device(ctx, writable(), from, type_.bytes()); });
 }
 
 void Tensor::read(void* to, int64_t count, DType dtype) const {

@@ -23,10 +23,15 @@ class Storage {
   int64_t bytes() const { return bytes_; }
   Device& device() const { return device_; }
 
+  /// How often it was written to from outside the programs that work on it.
+  uint64_t version() const { return version_; }
+  void written() { ++version_; }
+
  private:
   Device& device_;
   std::byte* data_;
   int64_t bytes_;
+  uint64_t version_ = 0;
 };
 
 /// A typed piece of a Storage. Copies share the memory.
@@ -39,7 +44,14 @@ class Tensor {
 
   const Type& type() const { return type_; }
   explicit operator bool() const { return storage_ != nullptr; }
-  void* data() const { return storage_->data() + offset_bytes_; }
+  const void* data() const { return storage_->data() + offset_bytes_; }
+  /// For one write: whoever keeps it and writes again calls it again.
+  void* writable() {
+    storage_->written();
+    return address();
+  }
+  /// For programs, which say themselves what they have written.
+  void* address() const { return storage_->data() + offset_bytes_; }
 
   /// From and to host memory; the number of values and their type must be the tensor's (std::logic_error otherwise).
   template <class T>

@@ -1,35 +1,9 @@
-// One value in, one value out.
+// Casts, biases and copies.
 #pragma once
 
 #include "kernels/context.h"
 
 namespace psanet::kernels {
-
-/// y = max(x, 0); y may be x.
-void relu_forward(CpuContext& ctx, int64_t elements, const float* x, float* y);
-template <class T>
-void relu_forward(CudaContext& ctx, int64_t elements, const T* x, T* y);
-/// d_x = d_y where y > 0, else 0 (the gradient at 0 is 0); d_x may be d_y.
-void relu_backward(CpuContext& ctx, int64_t elements, const float* y, const float* d_y, float* d_x);
-template <class T>
-void relu_backward(CudaContext& ctx, int64_t elements, const T* y, const T* d_y, T* d_x);
-
-/// y = a + b; y may be a or b.
-void add(CpuContext& ctx, int64_t elements, const float* a, const float* b, float* y);
-template <class T>
-void add(CudaContext& ctx, int64_t elements, const T* a, const T* b, T* y);
-
-/// y = factor * x; y may be x.
-void scale(CpuContext& ctx, int64_t elements, float factor, const float* x, float* y);
-template <class T>
-void scale(CudaContext& ctx, int64_t elements, float factor, const T* x, T* y);
-/// y = factor[0] * x with the factor in device memory; y may be x.
-void scale_by(CpuContext& ctx, int64_t elements, const float* factor, const float* x, float* y);
-template <class T>
-void scale_by(CudaContext& ctx, int64_t elements, const float* factor, const T* x, T* y);
-/// y = a / b, 0 where b is 0.
-void divide_or_zero(CpuContext& ctx, int64_t elements, const float* a, const float* b, float* y);
-void divide_or_zero(CudaContext& ctx, int64_t elements, const float* a, const float* b, float* y);
 
 /// y = x, rounded to nearest even where y is the shorter type.
 void cast(CpuContext& ctx, int64_t elements, const float* x, bf16* y);

@@ -27,8 +27,12 @@ struct NcclOptions {
   double abort_limit_s = 10;
   /// How often the watchdog looks.
   double poll_s = 0.05;
-  /// Who of the other ranks is gone, in words, or nothing: asked every `gone_poll_s` while a collective takes longer.
+  /// Who of the other ranks has ended by an error, in words, or nothing: asked every `gone_poll_s` while a collective,
+  /// or the making of the communicator, takes longer. Must not wait for anything.
   std::function<std::string()> gone;
+  /// Is called with the line of the first failure, before the communicator is aborted, which may take its time or end
+  /// the process. From any thread.
+  std::function<void(const std::string&)> failed;
   double gone_poll_s = 1;
 };
 

@@ -1,8 +1,9 @@
 #include "layers/accumulate.h"
 
-#include "kernels/elementwise.h"
 #include "kernels/memory.h"
+#include "kernels/pointwise.h"
 #include "layers/check.h"
+#include "layers/registry.h"
 
 namespace psanet::layers {
 
@@ -21,7 +22,7 @@ Launch Accumulate::lower(Lowering& l) const {
   return l.launch([=](auto& ctx, const Buffers& b) {
     for (size_t t = 0; t < elements.size(); ++t) {
       float* sum = b.template state<float>(2 * t + 1);
-      kernels::add(ctx, elements[t], b.in(2 * t), static_cast<const float*>(sum), sum);
+      kernels::map(ctx, elements[t], kernels::Sum{}, b.in(2 * t), static_cast<const float*>(sum), sum);
     }
   });
 }
@@ -44,6 +45,10 @@ std::vector<int> Clear::mutates(size_t inputs) const {
   std::vector<int> all;
   for (int i = 0; i < static_cast<int>(inputs); ++i) all.push_back(i);
   return all;
+}
+
+void accumulate_ops(Tables& tables) {
+  tables.ops<Accumulate, Clear>();
 }
 
 }  // namespace psanet::layers

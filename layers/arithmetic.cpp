@@ -1,7 +1,7 @@
 #include "layers/arithmetic.h"
 
-#include "kernels/elementwise.h"
-#include "layers/check.h"
+#include "layers/pointwise.h"
+#include "layers/registry.h"
 
 namespace psanet::layers {
 
@@ -11,10 +11,7 @@ Types Add::infer(const Types& in) const {
   return {in[0]};
 }
 Launch Add::lower(Lowering& l) const {
-  const int64_t n = l.in(0).elements();
-  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::add(ctx, n, b.in<T>(0), b.in<T>(1), b.out<T>(0));
-  });
+  return pointwise(l, kernels::Sum{});
 }
 
 Types Scale::infer(const Types& in) const {
@@ -22,10 +19,7 @@ Types Scale::infer(const Types& in) const {
   return {in[0]};
 }
 Launch Scale::lower(Lowering& l) const {
-  const int64_t n = l.in(0).elements();
-  const auto f = static_cast<float>(factor);
-  return l.launch_as(l.in(0).dtype,
-                     [=]<class T>(auto& ctx, const Buffers& b) { kernels::scale(ctx, n, f, b.in<T>(0), b.out<T>(0)); });
+  return pointwise(l, kernels::Times{static_cast<float>(factor)});
 }
 
 Types ScaleBy::infer(const Types& in) const {
@@ -46,8 +40,29 @@ Types DivideOrZero::infer(const Types& in) const {
   return {in[0]};
 }
 Launch DivideOrZero::lower(Lowering& l) const {
-  const int64_t n = l.in(0).elements();
-  return l.launch([=](auto& ctx, const Buffers& b) { kernels::divide_or_zero(ctx, n, b.in(0), b.in(1), b.out(0)); });
+  return pointwise(l, kernels::QuotientOrZero{});
+}
+
+namespace {
+
+/// Sum of two or more values.
+struct AddWord final : Layer {
+  static constexpr const char* kName = "add";
+  void fields(Fields&) override {}
+  Value build(const Building& b, const Values& in) const override {
+    Value sum = in[0];
+    for (size_t i = 1; i < in.size(); ++i) {
+      sum = b.graph.add(i + 1 == in.size() ? b.path : fmt::format("{}.{}", b.path, i), Add{}, {sum, in[i]});
+    }
+    return sum;
+  }
+};
+
+}  // namespace
+
+void arithmetic_ops(Tables& tables) {
+  tables.ops<Add, Scale, ScaleBy, DivideOrZero>();
+  tables.word<AddWord>("Sum of its inputs, which have one shape.", 2, -1);
 }
 
 }  // namespace psanet::layers

@@ -1,9 +1,7 @@
 // Sums and factors.
 #pragma once
 
-#include "engine/autodiff.h"
-#include "engine/lowering.h"
-#include "engine/op.h"
+#include "layers/bases.h"
 
 namespace psanet::layers {
 

@@ -24,32 +24,28 @@ struct BatchNormApply {
   bool batch_statistics = true;  // mean and variance are those of x (training), not constants (evaluation)
   bool residual = false, relu = false;
 
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("epsilon", epsilon, "added to the variance");
+    f("batch_statistics", batch_statistics, "mean and variance are those of x");
+    f("residual", residual, "adds a residual input (set by passes)");
+    f("relu", relu, "ends in a ReLU (set by passes)");
+  }
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
   std::vector<Sharing> shares() const { return {{0, 0}, {0, 5}}; }
 };
 
-/// d_weight [C], d_bias [C]; inputs x, mean, variance, d_y, and y with ReLU.
-struct BatchNormBackwardReduce {
-  static constexpr const char* kName = "batch_norm_backward_reduce";
-  double epsilon = 1e-5;
-  bool relu = false;
-
-  void fields(Fields& f);
-  Types infer(const Types& in) const;
-  Launch lower(Lowering& l) const;
-};
-
 /// d_x and, with the flag, d_residual; inputs x, mean, variance, weight, d_weight, d_bias, d_y, and y with ReLU.
 struct BatchNormBackwardApply {
   static constexpr const char* kName = "batch_norm_backward";
-  double epsilon = 1e-5;
-  bool batch_statistics = true, residual = false, relu = false;
-  int64_t total_rows = 0;  // behind the statistics, over all ranks; 0: those of x
+  BatchNormApply forward;  // with the flag `residual` if that gradient is to be computed, not d_y itself
+  int64_t total_rows = 0;  // samples averaged in each mean, over all ranks; 0: the rows of x
 
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    forward.fields(f);
+    f("total_rows", total_rows, "number of samples averaged over all ranks; 0: the rows of x");
+  }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
   std::vector<Sharing> shares() const;
@@ -60,10 +56,14 @@ struct BatchNormBackwardApply {
 struct BatchNormUpdateRunning {
   static constexpr const char* kName = "batch_norm_update_running";
   double momentum = 0.1;
-  int64_t rows = 0;      // values behind each mean, for the unbiased variance
+  int64_t rows = 0;      // samples averaged in each mean, for the unbiased variance
   bool guarded = false;  // a batch whose loss is NaN or infinite changes nothing
 
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("momentum", momentum, "weight of the new value");
+    f("rows", rows, "number of samples averaged");
+    f("guarded", guarded, "the fifth input is the loss; nothing changes where it is not finite");
+  }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
   std::vector<int> mutates(size_t) const { return {2, 3}; }
@@ -77,7 +77,10 @@ struct FoldBatchNorm {
   double epsilon = 1e-5;
   bool conv_bias = false;
 
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("epsilon", epsilon, "added to the variance");
+    f("conv_bias", conv_bias, "the convolution has a bias");
+  }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
 };

@@ -3,6 +3,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/memory.h"
 #include "layers/check.h"
+#include "layers/registry.h"
 
 namespace psanet {
 std::span<const char* const> choices(DType) {
@@ -35,6 +36,10 @@ Launch Cast::lower(Lowering& l) const {
     return l.launch([=](auto& ctx, const Buffers& b) { kernels::cast(ctx, n, b.in(0), b.template out<bf16>(0)); });
   }
   return l.launch([=](auto& ctx, const Buffers& b) { kernels::cast(ctx, n, b.template in<bf16>(0), b.out(0)); });
+}
+
+void cast_ops(Tables& tables) {
+  tables.ops<Cast>();
 }
 
 }  // namespace psanet::layers

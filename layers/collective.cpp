@@ -67,10 +67,6 @@ Launch AllReduce::lower(Lowering& l) const {
   return collective(l, sum, static_cast<int64_t>(count * sizeof(float)));
 }
 
-void MergeMoments::fields(Fields& f) {
-  f("rows", rows, "values behind each mean on this rank");
-}
-
 Types MergeMoments::infer(const Types& in) const {
   require_inputs(in, 2);
   require_same(in[0], in[1], "mean and variance");

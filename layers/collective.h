@@ -20,7 +20,7 @@ struct AllReduce {
 struct MergeMoments {
   static constexpr const char* kName = "merge_moments";
   int64_t rows = 0;
-  void fields(Fields& f);
+  void fields(Fields& f) { f("rows", rows, "number of samples averaged on this rank"); }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
 };

@@ -1,9 +1,8 @@
 #include "layers/concat.h"
 
-#include <numeric>
-
 #include "kernels/elementwise.h"
 #include "kernels/memory.h"
+#include "layers/registry.h"
 #include "layers/sizes.h"
 
 namespace psanet::layers {
@@ -84,12 +83,6 @@ Launch Concat::lower(Lowering& l) const {
   });
 }
 
-void Slice::fields(Fields& f) {
-  f("axis", axis, "axis to cut; negative counts from the last");
-  f("begin", begin, "first index kept");
-  f("size", size, "number of indices kept");
-}
-
 Types Slice::infer(const Types& in) const {
   require_inputs(in, 1);
   require_range(begin, 0, kMostSize, "begin");
@@ -102,8 +95,7 @@ Types Slice::infer(const Types& in) const {
 }
 
 Values Slice::grad(Gradient& g) const {
-  const Type& type = g.type(g.in(0));
-  return {g.add("d_x", SliceBackward{axis, begin, type.shape[axis_of(type, axis)]}, {g.d_out(0)})};
+  return backward<SliceBackward>(g, *this, {g.d_out(0)});
 }
 
 Launch Slice::lower(Lowering& l) const {
@@ -112,26 +104,9 @@ Launch Slice::lower(Lowering& l) const {
   return l.launch([=](auto& ctx, const Buffers& b) { kernels::block_copy(ctx, dims, b.inputs[0], b.outputs[0]); });
 }
 
-void SliceBackward::fields(Fields& f) {
-  f("axis", axis, "as the slice's");
-  f("begin", begin, "as the slice's");
-  f("total", total, "size of the axis before the slice");
-}
-
-Types SliceBackward::infer(const Types& in) const {
-  require_inputs(in, 1);
-  require_range(begin, 0, kMostSize, "begin");
-  Type out = in[0];
-  int64_t& size = out.shape[axis_of(in[0], axis)];
-  require(begin + size <= total, "indices {}..{} of an axis of size {}", begin, begin + size - 1, total);
-  size = total;
-  return {out};
-}
-
 Launch SliceBackward::lower(Lowering& l) const {
-  const size_t a = axis_of(l.in(0), axis);
-  const int64_t size = l.in(0).shape[a];
-  const auto dims = block(l.in(0), a, size, 0, size, begin, total);
+  const size_t a = axis_of(l.in(0), forward.axis);
+  const auto dims = block(l.in(0), a, forward.size, 0, forward.size, forward.begin, l.out(0).shape[a]);
   const int64_t bytes = l.out(0).bytes();
   return l.launch([=](auto& ctx, const Buffers& b) {
     kernels::fill_zero(ctx, b.outputs[0], bytes);
@@ -141,8 +116,7 @@ Launch SliceBackward::lower(Lowering& l) const {
 
 Types Reshape::infer(const Types& in) const {
   require_inputs(in, 1);
-  for (const auto size : shape) require(size >= 0 && size <= kMostSize, "shape has {}, want 0 to {}", size, kMostSize);
-  Type out{in[0].dtype, Shape(shape.begin(), shape.end())};
+  const Type out{in[0].dtype, shape};
   require(out.elements() == in[0].elements(), "{} has {} values, {} has {}", to_string(in[0]), in[0].elements(),
           to_string(out), out.elements());
   return {out};
@@ -153,6 +127,12 @@ Launch Reshape::lower(Lowering& l) const {
   return l.launch([=](auto& ctx, const Buffers& b) {
     if (b.inputs[0] != b.outputs[0]) kernels::copy_on_device(ctx, b.outputs[0], b.inputs[0], bytes);
   });
+}
+
+void concat_ops(Tables& tables) {
+  tables.ops<Concat, Slice, SliceBackward, Reshape>();
+  tables.word<Concat>("Its inputs one after the other along an axis (channels).", 1, -1);
+  tables.word<Slice>("A range of an axis (channels).");
 }
 
 }  // namespace psanet::layers

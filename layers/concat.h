@@ -1,9 +1,7 @@
-// Joining tensors along an axis, cutting a piece out, and the gradients of both.
+// Joining tensors along an axis, cutting a piece out, and other shapes for the same values.
 #pragma once
 
-#include "engine/autodiff.h"
-#include "engine/lowering.h"
-#include "engine/op.h"
+#include "layers/bases.h"
 
 namespace psanet::layers {
 
@@ -21,29 +19,29 @@ struct Concat {
 struct Slice {
   static constexpr const char* kName = "slice";
   int64_t axis = -1, begin = 0, size = 0;
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("axis", axis, "axis to cut; negative counts from the last");
+    f("begin", begin, "first index kept");
+    f("size", size, "number of indices kept");
+  }
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
 };
 
-/// d_x of Slice: zeros with d_y put in its place; `total` is x's size along the axis.
-struct SliceBackward {
+/// d_x of Slice: zeros with d_y put in its place.
+struct SliceBackward : Backward<Slice> {
   static constexpr const char* kName = "slice_backward";
-  int64_t axis = -1, begin = 0, total = 0;
-  void fields(Fields& f);
-  Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
 };
 
 /// The same values in another shape.
 struct Reshape {
   static constexpr const char* kName = "reshape";
-  std::vector<double> shape;  // integers
+  Shape shape;
   void fields(Fields& f) { f("shape", shape, "the new sizes"); }
-  static Reshape to(const Shape& shape) { return {std::vector<double>(shape.begin(), shape.end())}; }
   Types infer(const Types& in) const;
-  Values grad(Gradient& g) const { return {g.add("d_x", Reshape::to(g.type(g.in(0)).shape), {g.d_out(0)})}; }
+  Values grad(Gradient& g) const { return {g.add("d_x", Reshape{g.type(g.in(0)).shape}, {g.d_out(0)})}; }
   Launch lower(Lowering& l) const;
   std::vector<Sharing> shares() const { return {{0, 0}}; }
 };

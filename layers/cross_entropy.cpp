@@ -3,14 +3,10 @@
 #include "kernels/loss.h"
 #include "kernels/memory.h"
 #include "layers/arithmetic.h"
+#include "layers/registry.h"
 #include "layers/sizes.h"
 
 namespace psanet::layers {
-
-void ResizeCrossEntropy::fields(Fields& f) {
-  f("ignore", ignore, "label of pixels that do not count");
-  f("align_corners", align_corners, "of the resize to the label's size");
-}
 
 Types ResizeCrossEntropy::infer(const Types& in) const {
   require_inputs(in, 2);
@@ -44,11 +40,6 @@ Launch ResizeCrossEntropy::lower(Lowering& l) const {
   });
 }
 
-void ConfusionCounts::fields(Fields& f) {
-  f("classes", classes, "number of classes");
-  f("ignore", ignore, "label of pixels that do not count");
-}
-
 Types ConfusionCounts::infer(const Types& in) const {
   require_inputs(in, 2);
   require_same(in[0], in[1], "prediction and truth");
@@ -65,6 +56,10 @@ Launch ConfusionCounts::lower(Lowering& l) const {
     kernels::confusion_counts(ctx, pixels, count, ignored, b.template in<uint8_t>(0), b.template in<uint8_t>(1),
                               b.template out<int64_t>(0));
   });
+}
+
+void cross_entropy_ops(Tables& tables) {
+  tables.ops<ResizeCrossEntropy, ConfusionCounts>();
 }
 
 }  // namespace psanet::layers

@@ -14,7 +14,10 @@ struct ResizeCrossEntropy {
   static constexpr const char* kName = "resize_cross_entropy";
   int64_t ignore = 255;
   bool align_corners = true;
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("ignore", ignore, "label of pixels that do not count");
+    f("align_corners", align_corners, "of the resize to the label's size");
+  }
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
@@ -25,7 +28,10 @@ struct ResizeCrossEntropy {
 struct ConfusionCounts {
   static constexpr const char* kName = "confusion_counts";
   int64_t classes = 2, ignore = 255;
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("classes", classes, "number of classes");
+    f("ignore", ignore, "label of pixels that do not count");
+  }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
 };

@@ -1,17 +1,11 @@
 #include "layers/dropout2d.h"
 
+#include "engine/random.h"
 #include "kernels/dropout.h"
+#include "layers/registry.h"
 #include "layers/sizes.h"
 
 namespace psanet::layers {
-
-void DropoutFactors::fields(Fields& f) {
-  f("batch", batch, "images");
-  f("channels", channels, "channels of each");
-  f("probability", probability, "of dropping a channel");
-  f("salt", salt, "tells the dropouts of a network apart");
-  f("first_image", first_image, "where this batch begins in a larger one (set by passes)");
-}
 
 Types DropoutFactors::infer(const Types& in) const {
   require_inputs(in, 1);
@@ -42,6 +36,34 @@ Launch ChannelScale::lower(Lowering& l) const {
   return l.launch_as(x.dtype, [=]<class T>(auto& ctx, const Buffers& b) {
     kernels::channel_scale(ctx, dims, b.in<T>(0), b.in(1), b.out<T>(0));
   });
+}
+
+namespace {
+
+/// Drops whole channels in training; nothing in evaluation. Reads the input `counter` (i64 [2]: seed, step).
+struct Dropout2dWord final : Layer {
+  static constexpr const char* kName = "dropout2d";
+  double probability = 0.1;
+
+  void fields(Fields& f) override { f("probability", probability, "of dropping a channel; 0 adds nothing"); }
+  Value build(const Building& b, const Values& in) const override {
+    require(probability >= 0 && probability < 1, "probability {} is not in [0, 1)", probability);
+    if (b.mode == Mode::eval || probability == 0) return in[0];
+    Value counter = b.graph.find_input("counter");
+    if (!counter) counter = b.graph.input("counter", Type{DType::i64, {2}});
+    const Type& x = b.graph.type(in[0]);
+    require_image(x, "x");
+    const auto salt = static_cast<int64_t>(hash_name(b.path));
+    const Value factors = b.graph.add(b.path + ".factors", DropoutFactors{x[0], x[3], probability, salt}, {counter});
+    return b.graph.add(b.path, ChannelScale{}, {in[0], factors});
+  }
+};
+
+}  // namespace
+
+void dropout2d_ops(Tables& tables) {
+  tables.ops<DropoutFactors, ChannelScale>();
+  tables.word<Dropout2dWord>("Drops whole channels in training and scales the others by 1/(1-p).");
 }
 
 }  // namespace psanet::layers

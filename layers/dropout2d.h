@@ -3,7 +3,6 @@
 
 #include "engine/autodiff.h"
 #include "engine/lowering.h"
-#include "engine/op.h"
 
 namespace psanet::layers {
 
@@ -14,7 +13,13 @@ struct DropoutFactors {
   double probability = 0.1;
   int64_t salt = 0;         // tells the dropouts of a network apart
   int64_t first_image = 0;  // of a larger batch that this one is part of (set by data_parallel)
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("batch", batch, "images");
+    f("channels", channels, "channels of each");
+    f("probability", probability, "of dropping a channel");
+    f("salt", salt, "tells the dropouts of a network apart");
+    f("first_image", first_image, "where this batch begins in a larger one (set by passes)");
+  }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
 };

@@ -3,6 +3,7 @@
 #include "kernels/matmul.h"
 #include "layers/check.h"
 #include "layers/concat.h"
+#include "layers/registry.h"
 
 namespace psanet::layers {
 
@@ -25,12 +26,6 @@ kernels::MatmulDims dims_of(const Matmul& op, const Type& a, const Type& b) {
 
 }  // namespace
 
-void Matmul::fields(Fields& f) {
-  f("transpose_a", transpose_a, "turns the first matrix");
-  f("transpose_b", transpose_b, "turns the second matrix");
-  f("scale", scale, "multiplies the product");
-}
-
 Types Matmul::infer(const Types& in) const {
   require_inputs(in, 2);
   require(in[0].rank() >= 3 && in[1].rank() >= 3, "operands {} and {}, want at least 3 axes", to_string(in[0]),
@@ -52,7 +47,7 @@ Types Matmul::infer(const Types& in) const {
 Values Matmul::grad(Gradient& g) const {
   const Value a = g.in(0), b = g.in(1), d = g.d_out(0);
   const auto shaped = [&](const char* what, Value v, Value like) {
-    return g.type(v) == g.type(like) ? v : g.add(what, Reshape::to(g.type(like).shape), {v});
+    return g.type(v) == g.type(like) ? v : g.add(what, Reshape{g.type(like).shape}, {v});
   };
   // op(a) = A: dA = d op(b)^T; where a is A^T, its gradient is op(b) d^T. The same for b.
   Value d_a, d_b;
@@ -80,6 +75,11 @@ Launch Matmul::lower(Lowering& l) const {
 
 double Matmul::flops(const Types& in, const Types&) const {
   return dims_of(*this, in[0], in[1]).flops();
+}
+
+void matmul_ops(Tables& tables) {
+  tables.ops<Matmul>();
+  tables.word<Matmul>("Batched matrix product of two inputs.", 2, 2);
 }
 
 }  // namespace psanet::layers

@@ -1,17 +1,13 @@
 #include "layers/pool.h"
 
 #include "kernels/pool.h"
+#include "layers/bases.h"
+#include "layers/registry.h"
 #include "layers/sizes.h"
 
 namespace psanet::layers {
 
 namespace {
-
-void window_fields(Fields& f, Size2& kernel, Size2& stride, Size2& padding) {
-  f("kernel", kernel, "size of the window");
-  f("stride", stride, "step of the window");
-  f("padding", padding, "border on each side");
-}
 
 template <class T>
 kernels::PoolDims dims_of(const T& op, const Type& x) {
@@ -30,13 +26,6 @@ kernels::PoolDims dims_of(const T& op, const Type& x) {
           .pad_w = op.padding.w};
 }
 
-/// Shape of x behind a d_y.
-template <class T>
-Type input_of(const T& op, const Type& d_y) {
-  require_size(op.input, "input");
-  return {d_y.dtype, {d_y[0], op.input.h, op.input.w, d_y[3]}};
-}
-
 Type infer_pool(const kernels::PoolDims& d, DType dtype) {
   require(d.kernel_h > 0 && d.kernel_w > 0 && d.stride_h > 0 && d.stride_w > 0, "kernel and stride must be at least 1");
   require(d.pad_h >= 0 && d.pad_w >= 0 && 2 * d.pad_h <= d.kernel_h && 2 * d.pad_w <= d.kernel_w,
@@ -46,15 +35,87 @@ Type infer_pool(const kernels::PoolDims& d, DType dtype) {
   return {dtype, {d.batch, d.out_h(), d.out_w(), d.channels}};
 }
 
-kernels::AdaptivePoolDims adaptive_dims(const Type& x, Size2 size) {
-  return {.batch = x[0], .in_h = x[1], .in_w = x[2], .channels = x[3], .out_h = size.h, .out_w = size.w};
-}
+/// d_x from the places of the maxima and d_y.
+struct MaxPoolBackward : Backward<MaxPool, 2> {
+  static constexpr const char* kName = "max_pool_backward";
+  Launch lower(Lowering& l) const {
+    const auto dims = dims_of(forward, l.out(0));
+    return l.launch_as(l.in(1).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+      kernels::max_pool_backward(ctx, dims, b.in<uint8_t>(0), b.in<T>(1), b.out<T>(0));
+    });
+  }
+};
+
+/// Mean of each window.
+struct AveragePool {
+  static constexpr const char* kName = "average_pool";
+  Size2 kernel{2, 2}, stride{2, 2}, padding{0, 0};
+  bool count_padding = true;
+  void fields(Fields& f) {
+    f("kernel", kernel, "size of the window");
+    f("stride", stride, "step of the window");
+    f("padding", padding, "border on each side");
+    f("count_padding", count_padding, "padding counts as zeros in the mean");
+  }
+  Types infer(const Types& in) const {
+    require_inputs(in, 1);
+    require_image(in[0], "x");
+    return {infer_pool(dims_of(*this, in[0]), in[0].dtype)};
+  }
+  Values grad(Gradient& g) const;
+  Launch lower(Lowering& l) const {
+    const auto dims = dims_of(*this, l.in(0));
+    return l.launch_as(l.in(0).dtype, [=, counted = count_padding]<class T>(auto& ctx, const Buffers& b) {
+      kernels::average_pool_forward(ctx, dims, counted, b.in<T>(0), b.out<T>(0));
+    });
+  }
+};
+
+struct AveragePoolBackward : Backward<AveragePool> {
+  static constexpr const char* kName = "average_pool_backward";
+  Launch lower(Lowering& l) const {
+    const auto dims = dims_of(forward, l.out(0));
+    return l.launch_as(l.in(0).dtype, [=, counted = forward.count_padding]<class T>(auto& ctx, const Buffers& b) {
+      kernels::average_pool_backward(ctx, dims, counted, b.in<T>(0), b.out<T>(0));
+    });
+  }
+};
+
+/// `size` windows an axis; window i covers floor(i*H/size) .. ceil((i+1)*H/size)-1.
+struct AdaptiveAveragePool {
+  static constexpr const char* kName = "adaptive_average_pool";
+  Size2 size{1, 1};
+  void fields(Fields& f) { f("size", size, "size of the result"); }
+  Types infer(const Types& in) const {
+    require_inputs(in, 1);
+    require_image(in[0], "x");
+    require(size.h > 0 && size.w > 0, "size {}x{} must be at least 1x1", size.h, size.w);
+    require_size(size, "size");
+    return {{in[0].dtype, {in[0][0], size.h, size.w, in[0][3]}}};
+  }
+  Values grad(Gradient& g) const;
+  Launch lower(Lowering& l) const {
+    const auto dims = this->dims(l.in(0));
+    return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+      kernels::adaptive_average_pool_forward(ctx, dims, b.in<T>(0), b.out<T>(0));
+    });
+  }
+  kernels::AdaptivePoolDims dims(const Type& x) const {
+    return {.batch = x[0], .in_h = x[1], .in_w = x[2], .channels = x[3], .out_h = size.h, .out_w = size.w};
+  }
+};
+
+struct AdaptiveAveragePoolBackward : Backward<AdaptiveAveragePool> {
+  static constexpr const char* kName = "adaptive_average_pool_backward";
+  Launch lower(Lowering& l) const {
+    const auto dims = forward.dims(l.out(0));
+    return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+      kernels::adaptive_average_pool_backward(ctx, dims, b.in<T>(0), b.out<T>(0));
+    });
+  }
+};
 
 }  // namespace
-
-void MaxPool::fields(Fields& f) {
-  window_fields(f, kernel, stride, padding);
-}
 
 Types MaxPool::infer(const Types& in) const {
   require_inputs(in, 1);
@@ -66,8 +127,7 @@ Types MaxPool::infer(const Types& in) const {
 }
 
 Values MaxPool::grad(Gradient& g) const {
-  const Type& x = g.type(g.in(0));
-  return {g.add("d_x", MaxPoolBackward{{x[1], x[2]}, kernel, stride, padding}, {g.out(1), g.d_out(0)})};
+  return backward<MaxPoolBackward>(g, *this, {g.out(1), g.d_out(0)});
 }
 
 Launch MaxPool::lower(Lowering& l) const {
@@ -77,103 +137,20 @@ Launch MaxPool::lower(Lowering& l) const {
   });
 }
 
-void MaxPoolBackward::fields(Fields& f) {
-  f("input", input, "size of x");
-  window_fields(f, kernel, stride, padding);
-}
-
-Types MaxPoolBackward::infer(const Types& in) const {
-  require_inputs(in, 2);
-  require_image(in[1], "d_y");
-  const Type x = input_of(*this, in[1]);
-  require_same(infer_pool(dims_of(*this, x), x.dtype), in[1], "the pool's result and d_y");
-  return {x};
-}
-
-Launch MaxPoolBackward::lower(Lowering& l) const {
-  const auto dims = dims_of(*this, l.out(0));
-  return l.launch_as(l.in(1).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::max_pool_backward(ctx, dims, b.in<uint8_t>(0), b.in<T>(1), b.out<T>(0));
-  });
-}
-
-void AveragePool::fields(Fields& f) {
-  window_fields(f, kernel, stride, padding);
-  f("count_padding", count_padding, "padding counts as zeros in the mean");
-}
-
-Types AveragePool::infer(const Types& in) const {
-  require_inputs(in, 1);
-  require_image(in[0], "x");
-  return {infer_pool(dims_of(*this, in[0]), in[0].dtype)};
-}
-
 Values AveragePool::grad(Gradient& g) const {
-  const Type& x = g.type(g.in(0));
-  return {g.add("d_x", AveragePoolBackward{{x[1], x[2]}, kernel, stride, padding, count_padding}, {g.d_out(0)})};
-}
-
-Launch AveragePool::lower(Lowering& l) const {
-  const auto dims = dims_of(*this, l.in(0));
-  const bool counted = count_padding;
-  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::average_pool_forward(ctx, dims, counted, b.in<T>(0), b.out<T>(0));
-  });
-}
-
-void AveragePoolBackward::fields(Fields& f) {
-  f("input", input, "size of x");
-  window_fields(f, kernel, stride, padding);
-  f("count_padding", count_padding, "padding counts as zeros in the mean");
-}
-
-Types AveragePoolBackward::infer(const Types& in) const {
-  require_inputs(in, 1);
-  require_image(in[0], "d_y");
-  const Type x = input_of(*this, in[0]);
-  require_same(infer_pool(dims_of(*this, x), x.dtype), in[0], "the pool's result and d_y");
-  return {x};
-}
-
-Launch AveragePoolBackward::lower(Lowering& l) const {
-  const auto dims = dims_of(*this, l.out(0));
-  const bool counted = count_padding;
-  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::average_pool_backward(ctx, dims, counted, b.in<T>(0), b.out<T>(0));
-  });
-}
-
-Types AdaptiveAveragePool::infer(const Types& in) const {
-  require_inputs(in, 1);
-  require_image(in[0], "x");
-  require(size.h > 0 && size.w > 0, "size {}x{} must be at least 1x1", size.h, size.w);
-  require_size(size, "size");
-  return {{in[0].dtype, {in[0][0], size.h, size.w, in[0][3]}}};
+  return backward<AveragePoolBackward>(g, *this, {g.d_out(0)});
 }
 
 Values AdaptiveAveragePool::grad(Gradient& g) const {
-  const Type& x = g.type(g.in(0));
-  return {g.add("d_x", AdaptiveAveragePoolBackward{{x[1], x[2]}}, {g.d_out(0)})};
+  return backward<AdaptiveAveragePoolBackward>(g, *this, {g.d_out(0)});
 }
 
-Launch AdaptiveAveragePool::lower(Lowering& l) const {
-  const auto dims = adaptive_dims(l.in(0), size);
-  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::adaptive_average_pool_forward(ctx, dims, b.in<T>(0), b.out<T>(0));
-  });
-}
-
-Types AdaptiveAveragePoolBackward::infer(const Types& in) const {
-  require_inputs(in, 1);
-  require_image(in[0], "d_y");
-  return {input_of(*this, in[0])};
-}
-
-Launch AdaptiveAveragePoolBackward::lower(Lowering& l) const {
-  const auto dims = adaptive_dims(l.out(0), {l.in(0)[1], l.in(0)[2]});
-  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::adaptive_average_pool_backward(ctx, dims, b.in<T>(0), b.out<T>(0));
-  });
+void pool_ops(Tables& tables) {
+  tables.ops<MaxPool, MaxPoolBackward, AveragePool, AveragePoolBackward, AdaptiveAveragePool,
+             AdaptiveAveragePoolBackward>();
+  tables.word<MaxPool>("Largest value of each window; padding is never the largest.");
+  tables.word<AveragePool>("Mean of each window.");
+  tables.word<AdaptiveAveragePool>("Mean over `size` windows an axis that cover the map; size 1 is global pooling.");
 }
 
 }  // namespace psanet::layers

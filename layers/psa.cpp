@@ -1,5 +1,6 @@
 #include "layers/psa.h"
 
+#include "layers/registry.h"
 #include "layers/sizes.h"
 
 namespace psanet::kernels {
@@ -24,15 +25,6 @@ kernels::PsaDims dims_of(const Psa& op, const Type& value) {
           .scale = static_cast<float>(op.scale)};
 }
 
-void Psa::fields(Fields& f) {
-  f("mode", mode, "collect: the target's logits weigh the sources; distribute: the source's logits weigh the targets");
-  f("mask_h", mask_h, "rows of the over-complete map");
-  f("mask_w", mask_w, "columns of the over-complete map");
-  f("compact", compact, "one logit an absolute position instead of a relative offset");
-  f("softmax", softmax, "softmax over the sources; else the raw logits are the weights");
-  f("scale", scale, "multiplies the result: 1 / normalization factor");
-}
-
 Types Psa::infer(const Types& in) const {
   require_inputs(in, 2);
   require_image(in[0], "value");
@@ -44,11 +36,6 @@ Types Psa::infer(const Types& in) const {
   require(in[1] == wanted, "logits are {}, want {} ({})", to_string(in[1]), to_string(wanted),
           compact ? "H*W channels: the compact form fits one map size only" : "mask_h * mask_w channels");
   return {in[0], f32({d.batch, d.positions(), 2})};
-}
-
-Values Psa::grad(Gradient& g) const {
-  const Values d = g.apply("d_value", PsaBackward{*this}, {g.in(0), g.in(1), g.out(0), g.out(1), g.d_out(0)});
-  return {d[0], d[1]};
 }
 
 Launch Psa::lower(Lowering& l) const {
@@ -66,19 +53,73 @@ double Psa::flops(const Types& in, const Types&) const {
   return 2.0 * static_cast<double>(d.batch * d.positions()) * static_cast<double>(d.positions() * d.channels);
 }
 
-Launch PsaBackward::lower(Lowering& l) const {
-  const auto dims = dims_of(forward, l.in(0));
-  return l.prepare_as(l.in(0).dtype, [&]<class T>(auto& ctx) -> Launch {
-    return {[&ctx, dims](const Buffers& b) {
-              kernels::psa_backward(ctx, dims, b.in<T>(0), b.in<T>(1), b.in<T>(2), b.in(3), b.in<T>(4), b.out<T>(0),
-                                    b.out<T>(1), b.workspace);
-            },
-            kernels::psa_workspace_bytes(ctx, dims)};
-  });
+namespace {
+
+/// d_value and d_logits from value, logits, out, statistics, d_out.
+struct PsaBackward {
+  static constexpr const char* kName = "psa_backward";
+  Psa forward;
+  void fields(Fields& f) { forward.fields(f); }
+  Types infer(const Types& in) const { return {in[0], in[1]}; }
+  double flops(const Types& in, const Types& out) const { return 2 * forward.flops(in, out); }
+  Launch lower(Lowering& l) const {
+    const auto dims = dims_of(forward, l.in(0));
+    return l.prepare_as(l.in(0).dtype, [&]<class T>(auto& ctx) -> Launch {
+      return {[&ctx, dims](const Buffers& b) {
+                kernels::psa_backward(ctx, dims, b.in<T>(0), b.in<T>(1), b.in<T>(2), b.in(3), b.in<T>(4), b.out<T>(0),
+                                      b.out<T>(1), b.workspace);
+              },
+              kernels::psa_workspace_bytes(ctx, dims)};
+    });
+  }
+};
+
+/// Attention with the paper's way of stating the mask and the normalisation.
+struct PsaWord final : Layer {
+  static constexpr const char* kName = "psa";
+  PsaMode mode = PsaMode::collect;
+  std::optional<int64_t> mask_h, mask_w;
+  bool compact = false, softmax = true;
+  std::optional<double> normalization_factor = 1.0;
+
+  void fields(Fields& f) override {
+    f("mode", mode, "collect: a target reads its own logits; distribute: it reads what each source wrote for it");
+    f("mask_h", mask_h, "rows of the over-complete map; null: full, 2H-1");
+    f("mask_w", mask_w, "columns of the over-complete map; null: full, 2W-1");
+    f("compact", compact, "one logit for each absolute position (H*W channels) instead of relative offsets");
+    f("softmax", softmax, "softmax over the sources; else the raw logits are the weights");
+    f("normalization_factor", normalization_factor, "divides the result; null: mask_h * mask_w");
+  }
+  Value build(const Building& b, const Values& in) const override {
+    const Type& x = b.graph.type(in[0]);
+    require_image(x, "value");
+    require_range(mask_h.value_or(1), 1, kMostSize, "mask_h");
+    require_range(mask_w.value_or(1), 1, kMostSize, "mask_w");
+    Psa op;
+    op.mode = mode;
+    // The mask of the compact form is the map itself, also for a null normalisation factor.
+    op.mask_h = compact ? x[1] : mask_h.value_or(2 * x[1] - 1);
+    op.mask_w = compact ? x[2] : mask_w.value_or(2 * x[2] - 1);
+    op.compact = compact;
+    op.softmax = softmax;
+    const double factor = normalization_factor.value_or(static_cast<double>(op.mask_h * op.mask_w));
+    require(factor != 0, "normalization_factor is 0; want another number, or null for mask_h * mask_w");
+    op.scale = 1 / factor;
+    return b.graph.add(b.path, op, in);
+  }
+};
+
+}  // namespace
+
+Values Psa::grad(Gradient& g) const {
+  const Values d = g.apply("d_value", PsaBackward{*this}, {g.in(0), g.in(1), g.out(0), g.out(1), g.d_out(0)});
+  return {d[0], d[1]};
 }
 
-double PsaBackward::flops(const Types& in, const Types& out) const {
-  return 2 * forward.flops(in, out);
+void psa_ops(Tables& tables) {
+  tables.ops<Psa, PsaBackward>();
+  tables.word<PsaWord>("Point-wise spatial attention (SPEC 1): inputs are the features to aggregate and the logits.", 2,
+                       2);
 }
 
 }  // namespace psanet::layers

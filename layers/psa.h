@@ -24,7 +24,15 @@ struct Psa {
   bool compact = false, softmax = true;
   double scale = 1;  // 1 / normalization_factor
 
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("mode", mode,
+      "collect: the target's logits weigh the sources; distribute: the source's logits weigh the targets");
+    f("mask_h", mask_h, "rows of the over-complete map");
+    f("mask_w", mask_w, "columns of the over-complete map");
+    f("compact", compact, "one logit an absolute position instead of a relative offset");
+    f("softmax", softmax, "softmax over the sources; else the raw logits are the weights");
+    f("scale", scale, "multiplies the result: 1 / normalization factor");
+  }
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
   Launch lower(Lowering& l) const;
@@ -34,15 +42,5 @@ struct Psa {
 
 /// What kernels are told of the op on such a value.
 kernels::PsaDims dims_of(const Psa& op, const Type& value);
-
-/// d_value and d_logits from value, logits, out, statistics, d_out.
-struct PsaBackward {
-  static constexpr const char* kName = "psa_backward";
-  Psa forward;
-  void fields(Fields& f) { forward.fields(f); }
-  Types infer(const Types& in) const { return {in[0], in[1]}; }
-  Launch lower(Lowering& l) const;
-  double flops(const Types& in, const Types& out) const;
-};
 
 }  // namespace psanet::layers

@@ -1,6 +1,7 @@
 #include "layers/psa_projected.h"
 
 #include "layers/check.h"
+#include "layers/registry.h"
 
 namespace psanet::layers {
 
@@ -19,6 +20,31 @@ double flops_of(const kernels::PsaProjectedDims& d) {
          (static_cast<double>(d.psa.positions() * d.psa.channels) +
           static_cast<double>(d.score_columns() * d.features));
 }
+
+/// d_value, d_features and d_weight (float) from value, features, weight, out, scores, statistics, d_out.
+struct PsaProjectedBackward {
+  static constexpr const char* kName = "psa_projected_backward";
+  PsaProjected forward;
+
+  void fields(Fields& f) { forward.fields(f); }
+  Types infer(const Types& in) const {
+    require_inputs(in, 7);
+    return {in[0], in[1], f32(in[2].shape)};
+  }
+  double flops(const Types& in, const Types&) const { return 2 * flops_of(dims_of(forward, in)); }
+  Launch lower(Lowering& l) const {
+    const auto dims = dims_of(forward, l.in());
+    return l.prepare([&](auto& ctx) -> Launch {
+      auto attention = kernels::prepare_psa_projected_backward(ctx, dims);
+      return {[=](const Buffers& b) {
+                attention->run(b.raw(0), b.raw(1), b.raw(2), b.raw(3), b.raw(4), b.in(5), b.raw(6), b.outputs[0],
+                               b.outputs[1], b.out(2), b.workspace);
+              },
+              attention->workspace_bytes()};
+    });
+  }
+};
+
 }  // namespace
 
 Types PsaProjected::infer(const Types& in) const {
@@ -54,25 +80,8 @@ double PsaProjected::flops(const Types& in, const Types&) const {
   return flops_of(dims_of(*this, in));
 }
 
-Types PsaProjectedBackward::infer(const Types& in) const {
-  require_inputs(in, 7);
-  return {in[0], in[1], f32(in[2].shape)};
-}
-
-Launch PsaProjectedBackward::lower(Lowering& l) const {
-  const auto dims = dims_of(forward, l.in());
-  return l.prepare([&](auto& ctx) -> Launch {
-    auto attention = kernels::prepare_psa_projected_backward(ctx, dims);
-    return {[=](const Buffers& b) {
-              attention->run(b.raw(0), b.raw(1), b.raw(2), b.raw(3), b.raw(4), b.in(5), b.raw(6), b.outputs[0],
-                             b.outputs[1], b.out(2), b.workspace);
-            },
-            attention->workspace_bytes()};
-  });
-}
-
-double PsaProjectedBackward::flops(const Types& in, const Types&) const {
-  return 2 * flops_of(dims_of(forward, in));
+void psa_projected_ops(Tables& tables) {
+  tables.ops<PsaProjected, PsaProjectedBackward>();
 }
 
 }  // namespace psanet::layers

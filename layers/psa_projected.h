@@ -20,15 +20,4 @@ struct PsaProjected {
   double flops(const Types& in, const Types& out) const;
 };
 
-/// d_value, d_features and d_weight (float) from value, features, weight, out, scores, statistics, d_out.
-struct PsaProjectedBackward {
-  static constexpr const char* kName = "psa_projected_backward";
-  PsaProjected forward;
-
-  void fields(Fields& f) { forward.fields(f); }
-  Types infer(const Types& in) const;
-  Launch lower(Lowering& l) const;
-  double flops(const Types& in, const Types& out) const;
-};
-
 }  // namespace psanet::layers

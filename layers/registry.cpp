@@ -1,116 +1,56 @@
 #include "layers/registry.h"
 
-#include <nlohmann/json.hpp>
-
-#include "engine/fields_json.h"
 #include "engine/json/text.h"
-#include "layers/accumulate.h"
-#include "layers/arithmetic.h"
-#include "layers/batch_norm.h"
-#include "layers/bias.h"
-#include "layers/cast.h"
 #include "layers/check.h"
-#include "layers/concat.h"
-#include "layers/conv2d.h"
-#include "layers/cross_entropy.h"
-#include "layers/dropout2d.h"
-#include "layers/matmul.h"
-#include "layers/pool.h"
-#include "layers/psa.h"
-#include "layers/psa_projected.h"
-#include "layers/relu.h"
-#include "layers/resize.h"
-#include "layers/resize_taps.h"
-#include "layers/sgd.h"
-#include "layers/softmax.h"
 
 namespace psanet::layers {
 
+/// What each file of ops ends in.
+using FileOfOps = void(Tables&);
+FileOfOps conv2d_ops, batch_norm_ops, relu_ops, arithmetic_ops, concat_ops, pool_ops, resize_ops, dropout2d_ops,
+    softmax_ops, matmul_ops, psa_ops, psa_projected_ops, resize_taps_ops, cast_ops, cross_entropy_ops, sgd_ops,
+    accumulate_ops, sigmoid_ops;
+
 namespace {
 
-template <class T>
-Op make(const nlohmann::json& attributes) {
-  T op;
-  read_fields(attributes, T::kName, [&](Fields& f) { op.fields(f); });
-  return op;
+const Tables& tables() {
+  static const Tables kTables = [] {
+    Tables all;
+    // Words are documented in this order.
+    for (FileOfOps* add : {conv2d_ops, batch_norm_ops, relu_ops, sigmoid_ops, arithmetic_ops, concat_ops, pool_ops,
+                           resize_ops, dropout2d_ops, softmax_ops, matmul_ops, psa_ops, psa_projected_ops,
+                           resize_taps_ops, cast_ops, cross_entropy_ops, sgd_ops, accumulate_ops}) {
+      add(all);
+    }
+    return all;
+  }();
+  return kTables;
 }
-
-template <class T>
-constexpr bool differentiable() {
-  return requires(const T& op, Gradient& g) {
-    op.grad(g);
-  };
-}
-
-template <class T>
-constexpr OpEntry entry() {
-  return {T::kName, differentiable<T>(), &make<T>};
-}
-
-constexpr OpEntry kOps[] = {
-    entry<Accumulate>(),
-    entry<Add>(),
-    entry<AdaptiveAveragePool>(),
-    entry<AdaptiveAveragePoolBackward>(),
-    entry<AveragePool>(),
-    entry<AveragePoolBackward>(),
-    entry<BatchNormApply>(),
-    entry<BatchNormBackwardApply>(),
-    entry<BatchNormBackwardReduce>(),
-    entry<BatchNormStatistics>(),
-    entry<BatchNormUpdateRunning>(),
-    entry<BiasBackward>(),
-    entry<Cast>(),
-    entry<ChannelScale>(),
-    entry<Clear>(),
-    entry<Concat>(),
-    entry<ConfusionCounts>(),
-    entry<Conv2d>(),
-    entry<Conv2dBackwardData>(),
-    entry<Conv2dBackwardWeights>(),
-    entry<DivideOrZero>(),
-    entry<DropoutFactors>(),
-    entry<FoldBatchNorm>(),
-    entry<JoinWeight>(),
-    entry<Matmul>(),
-    entry<MaxPool>(),
-    entry<MaxPoolBackward>(),
-    entry<Psa>(),
-    entry<PsaBackward>(),
-    entry<PsaProjected>(),
-    entry<PsaProjectedBackward>(),
-    entry<Relu>(),
-    entry<ReluBackward>(),
-    entry<Reshape>(),
-    entry<Resize>(),
-    entry<ResizeArgmax>(),
-    entry<ResizeBackward>(),
-    entry<ResizeCrossEntropy>(),
-    entry<ResizeTaps>(),
-    entry<ResizeTapsBackward>(),
-    entry<Scale>(),
-    entry<ScaleBy>(),
-    entry<Sgd>(),
-    entry<Slice>(),
-    entry<SliceBackward>(),
-    entry<Softmax>(),
-    entry<SoftmaxBackward>(),
-    entry<SplitWeight>(),
-};
 
 }  // namespace
 
 std::span<const OpEntry> all_ops() {
-  return kOps;
+  return tables().all_ops();
 }
 
 Op make_op(const std::string& name, const nlohmann::json& attributes) {
   std::vector<std::string> names;
-  for (const OpEntry& op : kOps) {
+  for (const OpEntry& op : all_ops()) {
     if (name == op.name) return op.make(attributes);
     names.emplace_back(op.name);
   }
   throw ConfigError(fmt::format("no op \"{}\"{}", name, did_you_mean(name, names)));
+}
+
+std::span<const Word> words() {
+  return tables().all_words();
+}
+
+const Word* find_word(const std::string& name) {
+  for (const Word& word : words()) {
+    if (name == word.name) return &word;
+  }
+  return nullptr;
 }
 
 }  // namespace psanet::layers

@@ -3,7 +3,6 @@
 
 #include "engine/autodiff.h"
 #include "engine/lowering.h"
-#include "engine/op.h"
 
 namespace psanet::layers {
 
@@ -12,19 +11,13 @@ struct Resize {
   static constexpr const char* kName = "resize";
   int64_t height = 0, width = 0;
   bool align_corners = true;
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("height", height, "rows of the result");
+    f("width", width, "columns of the result");
+    f("align_corners", align_corners, "corner pixels map onto corner pixels (else half-pixel centres)");
+  }
   Types infer(const Types& in) const;
   Values grad(Gradient& g) const;
-  Launch lower(Lowering& l) const;
-};
-
-/// d_x [N,H,W,C], `input` = H, W.
-struct ResizeBackward {
-  static constexpr const char* kName = "resize_backward";
-  Size2 input{1, 1};
-  bool align_corners = true;
-  void fields(Fields& f);
-  Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
 };
 
@@ -33,7 +26,11 @@ struct ResizeArgmax {
   static constexpr const char* kName = "resize_argmax";
   int64_t height = 0, width = 0;
   bool align_corners = true;
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("height", height, "rows of the result");
+    f("width", width, "columns of the result");
+    f("align_corners", align_corners, "corner pixels map onto corner pixels (else half-pixel centres)");
+  }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
 };

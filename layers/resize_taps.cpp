@@ -5,6 +5,8 @@
 #include "kernels/elementwise.h"
 #include "kernels/memory.h"
 #include "kernels/resize_taps.h"
+#include "layers/bases.h"
+#include "layers/registry.h"
 #include "layers/sizes.h"
 
 namespace psanet::layers {
@@ -21,22 +23,32 @@ void check_window(Size2 kernel, Size2 dilation) {
   require_size(dilation, "dilation");
 }
 
-/// x [N,H,W,taps*C] to y [N,OH,OW,C].
-kernels::ResizeTapsDims dims_of(const Type& x, const Type& y, bool align_corners, Size2 kernel, Size2 dilation) {
+kernels::ResizeTapsDims dims_of(const ResizeTaps& op, const Type& x) {
   kernels::ResizeTapsDims dims;
   dims.resize = {.batch = x[0],
                  .in_h = x[1],
                  .in_w = x[2],
-                 .channels = y[3],
-                 .out_h = y[1],
-                 .out_w = y[2],
-                 .align_corners = align_corners};
-  dims.kernel_h = kernel.h;
-  dims.kernel_w = kernel.w;
-  dims.dilation_h = dilation.h;
-  dims.dilation_w = dilation.w;
+                 .channels = x[3] / (op.kernel.h * op.kernel.w),
+                 .out_h = op.height,
+                 .out_w = op.width,
+                 .align_corners = op.align_corners};
+  dims.kernel_h = op.kernel.h;
+  dims.kernel_w = op.kernel.w;
+  dims.dilation_h = op.dilation.h;
+  dims.dilation_w = op.dilation.w;
   return dims;
 }
+
+/// d_x [N,H,W,taps*C]; `forward` is without a base.
+struct ResizeTapsBackward : Backward<ResizeTaps> {
+  static constexpr const char* kName = "resize_taps_backward";
+  Launch lower(Lowering& l) const {
+    const auto dims = dims_of(forward, l.out(0));
+    return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
+      kernels::resize_taps_backward(ctx, dims, b.in<T>(0), b.out<T>(0));
+    });
+  }
+};
 
 /// Copies between a weight [O,kh,kw,I] and the groups of its input channels.
 struct WeightCopy {
@@ -44,8 +56,7 @@ struct WeightCopy {
   kernels::BlockCopyDims from_weight, to_weight;
 };
 
-std::vector<WeightCopy> weight_copies(const Type& weight, const std::vector<double>& channels,
-                                      const std::vector<double>& by_taps) {
+std::vector<WeightCopy> weight_copies(const SplitWeight& op, const Type& weight) {
   const int64_t outputs = weight[0], taps = weight[1] * weight[2], inputs = weight[3];
   std::vector<WeightCopy> copies;
   int64_t begin = 0;
@@ -64,9 +75,9 @@ std::vector<WeightCopy> weight_copies(const Type& weight, const std::vector<doub
     std::swap(back.source_offset, back.target_offset);
     copies.push_back({group, out, back});
   };
-  for (size_t g = 0; g < channels.size(); ++g) {
-    const auto count = static_cast<int64_t>(channels[g]);
-    if (by_taps[g] == 0) {
+  for (size_t g = 0; g < op.channels.size(); ++g) {
+    const int64_t count = op.channels[g];
+    if (op.by_taps[g] == 0) {
       add(g, outputs * taps, count, inputs, begin, 0);
     } else {
       for (int64_t tap = 0; tap < taps; ++tap) {
@@ -78,37 +89,41 @@ std::vector<WeightCopy> weight_copies(const Type& weight, const std::vector<doub
   return copies;
 }
 
-void group_fields(Fields& f, std::vector<double>& channels, std::vector<double>& by_taps) {
-  f("channels", channels, "input channels of each group");
-  f("by_taps", by_taps, "1: the group is a weight [kh*kw*O,1,1,channels], 0: [O,kh,kw,channels]");
-}
+/// The weight's gradient from those of the groups, zero where a group has none.
+struct JoinWeight {
+  static constexpr const char* kName = "join_weight";
+  SplitWeight forward;
+  Shape weight;
 
-Types group_types(const Type& weight, const std::vector<double>& channels, const std::vector<double>& by_taps) {
-  require(channels.size() == by_taps.size() && !channels.empty(), "{} channels for {} groups", channels.size(),
-          by_taps.size());
-  Types types;
-  int64_t total = 0;
-  for (size_t g = 0; g < channels.size(); ++g) {
-    require(channels[g] > 0 && channels[g] <= kMostSize, "a group of {} channels", channels[g]);
-    const auto count = static_cast<int64_t>(channels[g]);
-    total += count;
-    types.push_back(by_taps[g] == 0 ? Type{weight.dtype, {weight[0], weight[1], weight[2], count}}
-                                    : Type{weight.dtype, {weight[1] * weight[2] * weight[0], 1, 1, count}});
+  void fields(Fields& f) {
+    f("weight", weight, "shape of the weight");
+    forward.fields(f);
   }
-  require(total == weight[3], "groups of {} channels in all, the weight has {}", total, weight[3]);
-  return types;
-}
+  Types infer(const Types& in) const {
+    require_inputs(in, forward.channels.size());
+    Type joined{DType::f32, weight};
+    for (const Type& type : in) joined.dtype = type.elements() > 0 ? type.dtype : joined.dtype;
+    check_size(joined, "weight");
+    const Types groups = forward.infer({joined});
+    for (size_t i = 0; i < in.size(); ++i) {
+      if (in[i].elements() > 0) require_same(in[i], groups[i], "group and its place in the weight");
+    }
+    return {joined};
+  }
+  Launch lower(Lowering& l) const {
+    const auto copies = weight_copies(forward, l.out(0));
+    const int64_t bytes = l.out(0).bytes();
+    return l.launch([=](auto& ctx, const Buffers& b) {
+      const bool all = std::none_of(b.inputs.begin(), b.inputs.end(), [](const void* p) { return p == nullptr; });
+      if (!all) kernels::fill_zero(ctx, b.outputs[0], bytes);
+      for (const WeightCopy& copy : copies) {
+        if (b.inputs[copy.group]) kernels::block_copy(ctx, copy.to_weight, b.inputs[copy.group], b.outputs[0]);
+      }
+    });
+  }
+};
 
 }  // namespace
-
-void ResizeTaps::fields(Fields& f) {
-  f("height", height, "rows of the result");
-  f("width", width, "columns of the result");
-  f("align_corners", align_corners, "corner pixels map onto corner pixels (else half-pixel centres)");
-  f("base", base, "adds a base input");
-  f("kernel", kernel, "rows and columns of the window, odd");
-  f("dilation", dilation, "distance between the taps of the window");
-}
 
 Types ResizeTaps::infer(const Types& in) const {
   require_inputs(in, base ? 2 : 1);
@@ -124,61 +139,48 @@ Types ResizeTaps::infer(const Types& in) const {
 }
 
 Values ResizeTaps::grad(Gradient& g) const {
-  const Type& x = g.type(g.in(0));
-  Values d_in = {g.add("d_x", ResizeTapsBackward{{x[1], x[2]}, align_corners, kernel, dilation}, {g.d_out(0)})};
+  ResizeTaps products = *this;
+  products.base = false;
+  Values d_in = backward<ResizeTapsBackward>(g, products, {g.d_out(0)});
   if (base) d_in.push_back(g.d_out(0));
   return d_in;
 }
 
 Launch ResizeTaps::lower(Lowering& l) const {
-  const auto dims = dims_of(l.in(0), l.out(0), align_corners, kernel, dilation);
+  const auto dims = dims_of(*this, l.in(0));
   const bool with_base = base;
   return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
     kernels::resize_taps(ctx, dims, b.in<T>(0), with_base ? b.in<T>(1) : nullptr, b.out<T>(0));
   });
 }
 
-void ResizeTapsBackward::fields(Fields& f) {
-  f("input", input, "size of x");
-  f("align_corners", align_corners, "as the resize's");
-  f("kernel", kernel, "as the resize's");
-  f("dilation", dilation, "as the resize's");
-}
-
-Types ResizeTapsBackward::infer(const Types& in) const {
-  require_inputs(in, 1);
-  require_image(in[0], "d_y");
-  check_window(kernel, dilation);
-  require_size(input, "input");
-  return {{in[0].dtype, {in[0][0], input.h, input.w, in[0][3] * kernel.h * kernel.w}}};
-}
-
-Launch ResizeTapsBackward::lower(Lowering& l) const {
-  const auto dims = dims_of(l.out(0), l.in(0), align_corners, kernel, dilation);
-  return l.launch_as(l.in(0).dtype, [=]<class T>(auto& ctx, const Buffers& b) {
-    kernels::resize_taps_backward(ctx, dims, b.in<T>(0), b.out<T>(0));
-  });
-}
-
-void SplitWeight::fields(Fields& f) {
-  group_fields(f, channels, by_taps);
-}
-
 Types SplitWeight::infer(const Types& in) const {
   require_inputs(in, 1);
   require_rank(in[0], 4, "weight");
-  return group_types(in[0], channels, by_taps);
+  const Type& weight = in[0];
+  require(channels.size() == by_taps.size() && !channels.empty(), "{} channels for {} groups", channels.size(),
+          by_taps.size());
+  Types types;
+  int64_t total = 0;
+  for (size_t g = 0; g < channels.size(); ++g) {
+    const int64_t count = channels[g];
+    require(count > 0 && count <= kMostSize, "a group of {} channels", count);
+    total += count;
+    types.push_back(by_taps[g] == 0 ? Type{weight.dtype, {weight[0], weight[1], weight[2], count}}
+                                    : Type{weight.dtype, {weight[1] * weight[2] * weight[0], 1, 1, count}});
+  }
+  require(total == weight[3], "groups of {} channels in all, the weight has {}", total, weight[3]);
+  return types;
 }
 
 Values SplitWeight::grad(Gradient& g) const {
-  const Type& weight = g.type(g.in(0));
   Values d_groups;
   for (size_t i = 0; i < channels.size(); ++i) d_groups.push_back(g.d_out(i));
-  return {g.add("d_weight", JoinWeight{channels, by_taps, weight[0], {weight[1], weight[2]}}, d_groups)};
+  return {g.add("d_weight", JoinWeight{*this, g.type(g.in(0)).shape}, d_groups)};
 }
 
 Launch SplitWeight::lower(Lowering& l) const {
-  const auto copies = weight_copies(l.in(0), channels, by_taps);
+  const auto copies = weight_copies(*this, l.in(0));
   return l.launch([=](auto& ctx, const Buffers& b) {
     for (const WeightCopy& copy : copies) {
       kernels::block_copy(ctx, copy.from_weight, b.inputs[0], b.outputs[copy.group]);
@@ -186,41 +188,8 @@ Launch SplitWeight::lower(Lowering& l) const {
   });
 }
 
-void JoinWeight::fields(Fields& f) {
-  group_fields(f, channels, by_taps);
-  f("outputs", outputs, "output channels of the weight");
-  f("kernel", kernel, "rows and columns of its window");
-}
-
-Types JoinWeight::infer(const Types& in) const {
-  require_inputs(in, channels.size());
-  DType dtype = DType::f32;
-  for (const Type& type : in) dtype = type.elements() > 0 ? type.dtype : dtype;
-  int64_t total = 0;
-  for (double count : channels) {
-    require(count > 0 && count <= kMostSize, "a group of {} channels", count);
-    total += static_cast<int64_t>(count);
-  }
-  require_size(kernel, "kernel");
-  require_range(outputs, 1, kMostSize, "outputs");
-  const Type weight{dtype, {outputs, kernel.h, kernel.w, total}};
-  const Types groups = group_types(weight, channels, by_taps);
-  for (size_t i = 0; i < in.size(); ++i) {
-    if (in[i].elements() > 0) require_same(in[i], groups[i], "group and its place in the weight");
-  }
-  return {weight};
-}
-
-Launch JoinWeight::lower(Lowering& l) const {
-  const auto copies = weight_copies(l.out(0), channels, by_taps);
-  const int64_t bytes = l.out(0).bytes();
-  return l.launch([=](auto& ctx, const Buffers& b) {
-    const bool all = std::none_of(b.inputs.begin(), b.inputs.end(), [](const void* p) { return p == nullptr; });
-    if (!all) kernels::fill_zero(ctx, b.outputs[0], bytes);
-    for (const WeightCopy& copy : copies) {
-      if (b.inputs[copy.group]) kernels::block_copy(ctx, copy.to_weight, b.inputs[copy.group], b.outputs[0]);
-    }
-  });
+void resize_taps_ops(Tables& tables) {
+  tables.ops<ResizeTaps, ResizeTapsBackward, SplitWeight, JoinWeight>();
 }
 
 }  // namespace psanet::layers

@@ -3,16 +3,9 @@
 #include "kernels/elementwise.h"
 #include "kernels/sgd.h"
 #include "layers/check.h"
+#include "layers/registry.h"
 
 namespace psanet::layers {
-
-void Sgd::fields(Fields& f) {
-  f("momentum", momentum, "share of the last step that is kept");
-  f("rate_factor", rate_factor, "of each tensor: factor on the learning rate");
-  f("weight_decay", weight_decay, "of each tensor");
-  f("copied", copied, "numbers of the tensors whose bf16 copy is kept up to date");
-  f("guarded", guarded, "the second input is the loss; nothing changes where it is not finite");
-}
 
 Types Sgd::infer(const Types& in) const {
   const size_t tensors = rate_factor.size(), first = first_tensor();
@@ -42,8 +35,7 @@ Launch Sgd::lower(Lowering& l) const {
     (*tensors)[t].weight_decay = static_cast<float>(weight_decay[t]);
   }
   const auto share = static_cast<float>(momentum);
-  std::vector<size_t> copies;
-  for (double t : copied) copies.push_back(static_cast<size_t>(t));
+  const std::vector<size_t> copies(copied.begin(), copied.end());
   const size_t first = first_tensor(), first_copy = first + 3 * tensors->size();
   const bool with_guard = guarded;
   Launch launch = l.launch([=](auto& ctx, const Buffers& b) {
@@ -58,12 +50,12 @@ Launch Sgd::lower(Lowering& l) const {
     kernels::sgd_step(ctx, *tensors, share, b.in(0), with_guard ? b.in(1) : nullptr);
   });
   if (!copies.empty()) {
-    launch.refresh = l.launch([=](auto& ctx, const Buffers& b) {
-                        for (size_t c = 0; c < copies.size(); ++c) {
-                          kernels::cast(ctx, (*tensors)[copies[c]].elements, b.in(first + 3 * copies[c]),
-                                        b.template state<kernels::bf16>(first_copy + c));
-                        }
-                      }).run;
+    launch.digest = l.launch([=](auto& ctx, const Buffers& b) {
+                       for (size_t c = 0; c < copies.size(); ++c) {
+                         kernels::cast(ctx, (*tensors)[copies[c]].elements, b.in(first + 3 * copies[c]),
+                                       b.template state<kernels::bf16>(first_copy + c));
+                       }
+                     }).run;
   }
   return launch;
 }
@@ -77,6 +69,10 @@ std::vector<int> Sgd::mutates(size_t inputs) const {
   }
   for (int i = copies; i < static_cast<int>(inputs); ++i) updated.push_back(i);
   return updated;
+}
+
+void sgd_ops(Tables& tables) {
+  tables.ops<Sgd>();
 }
 
 }  // namespace psanet::layers

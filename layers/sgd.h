@@ -15,11 +15,17 @@ struct Sgd {
   double momentum = 0.9;
   std::vector<double> rate_factor;   // of each tensor: 1 for the backbone, 10 for the rest
   std::vector<double> weight_decay;  // of each tensor
-  std::vector<double> copied;        // numbers of the tensors with a bf16 copy
+  std::vector<int64_t> copied;       // numbers of the tensors with a bf16 copy
   bool guarded = false;              // a step whose loss is NaN or infinite changes nothing
   /// The input that is the first tensor's parameter.
   size_t first_tensor() const { return guarded ? 2 : 1; }
-  void fields(Fields& f);
+  void fields(Fields& f) {
+    f("momentum", momentum, "share of the last step that is kept");
+    f("rate_factor", rate_factor, "of each tensor: factor on the learning rate");
+    f("weight_decay", weight_decay, "of each tensor");
+    f("copied", copied, "numbers of the tensors whose bf16 copy is kept up to date");
+    f("guarded", guarded, "the second input is the loss; nothing changes where it is not finite");
+  }
   Types infer(const Types& in) const;
   Launch lower(Lowering& l) const;
   std::vector<int> mutates(size_t inputs) const;

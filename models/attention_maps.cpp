@@ -178,7 +178,7 @@ AttentionReader::AttentionReader(Device& device, const Graph& evaluation, Parame
     dims.batch = 1;
     branches_.push_back({node.name, dims, aligned_corners(evaluation, node.inputs[0])});
   }
-  const Type image = evaluation.type(evaluation.find_source("image"));
+  const Type image = evaluation.type(evaluation.find_input("image"));
   crop_h_ = image[1];
   crop_w_ = image[2];
 }

@@ -107,6 +107,7 @@ void write_checkpoint(const std::filesystem::path& folder, const Checkpoint& che
                                   {"iteration", checkpoint.iteration},
                                   {"metrics", finite(checkpoint.metrics)},
                                   {"file", file},
+                                  {"metadata", checkpoint.tensors.metadata},
                                   {"tensors", tensors},
                                   {"state", checkpoint.state}};
     write_manifest(manifest, content, files);
@@ -168,6 +169,9 @@ Checkpoint read_checkpoint(const std::filesystem::path& manifest) {
   const std::filesystem::path file = manifest.parent_path() / content.at("file").get<std::string>();
   checkpoint.tensors = read_safetensors(file);
   check_tensors(file, checkpoint.tensors, content.at("tensors"));
+  if (content.contains("metadata") && content.at("metadata") != ordered_json(checkpoint.tensors.metadata)) {
+    throw damaged(file, "its metadata are not those of the manifest");  // what is momentum of what is there
+  }
   return checkpoint;
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
+#include "models/weights_file.h"
 
 namespace psanet::models {
 
@@ -40,41 +41,43 @@ std::vector<std::string> differences(const ordered_json& was, const ordered_json
 
 ordered_json describe(const Graph& graph) {
   ordered_json nodes = ordered_json::object();
+  const auto add = [&](std::string name, std::string text) {
+    while (nodes.contains(name)) name += "'";  // an input and an op, say, may have one name
+    nodes[name] = std::move(text);
+  };
+  const auto named = [&](Value v) { return v ? fmt::format("{}:{}", graph.node(v).name, v.output) : "none"; };
   for (const Node& node : graph.nodes()) {
-    if (node.is(Source::Kind::parameter) || node.is(Source::Kind::state)) continue;
+    if (node.source() && node.source()->kept()) continue;
     std::vector<std::string> inputs, types;
-    for (Value v : node.inputs) inputs.push_back(v ? fmt::format("{}:{}", graph.node(v).name, v.output) : "none");
+    for (Value v : node.inputs) inputs.push_back(named(v));
     for (const Type& type : node.outputs) types.push_back(to_string(type));
     std::string what = "source";
     if (node.op()) {
       what = fmt::format("{} {}", node.op()->name(), write_fields([&](Fields& f) { node.op()->fields(f); }).dump());
     }
-    nodes[node.name] = fmt::format("{} of {} -> {}", what, fmt::join(inputs, " "), fmt::join(types, " "));
+    add(node.name, fmt::format("{} of {} -> {}", what, fmt::join(inputs, " "), fmt::join(types, " ")));
   }
-  for (const auto& [name, value] : graph.outputs()) {
-    nodes["output " + name] = value ? fmt::format("{}:{}", graph.node(value).name, value.output) : "none";
-  }
+  for (const auto& [name, value] : graph.outputs()) add("output " + name, named(value));
   return nodes;
 }
 
-std::vector<std::string> tensor_differences(const Safetensors& was, const Parameters& is) {
+std::vector<std::string> tensor_differences(const Safetensors& file, const Parameters& is, const std::string& where) {
+  const std::map<SourceKey, const FileTensor*> was = tensors_of(file, is, where);
   std::vector<std::string> result;
-  std::set<std::string> known;
   for (const Parameters::Entry& entry : is.entries()) {
-    if (!Parameters::in_files(entry)) continue;
-    known.insert(entry.name);
+    if (!entry.source.in_files()) continue;
     const char* kind = entry.source.kind == Source::Kind::parameter ? "parameter" : "state";
     const std::string shape = to_string(Parameters::file_shape(entry));
-    if (!was.contains(entry.name)) {
+    const auto found = was.find(entry.key);
+    if (found == was.end()) {
       result.push_back(fmt::format("{} \"{}\": was not there, is {}", kind, entry.name, shape));
-      continue;
+    } else if (const std::string before = to_string(found->second->shape); before != shape) {
+      result.push_back(fmt::format("{} \"{}\": was {}, is {}", kind, entry.name, before, shape));
     }
-    const std::string before = to_string(was.at(entry.name).shape);
-    if (before != shape) result.push_back(fmt::format("{} \"{}\": was {}, is {}", kind, entry.name, before, shape));
   }
-  for (const auto& [name, tensor] : was.tensors) {
-    if (known.count(name) || name.find("num_batches_tracked") != std::string::npos) continue;
-    result.push_back(fmt::format("tensor \"{}\": was {}, is not in the model", name, to_string(tensor.shape)));
+  for (const auto& [key, tensor] : was) {
+    if (is.contains(key)) continue;
+    result.push_back(fmt::format("tensor \"{}\": was {}, is not in the model", key.name, to_string(tensor->shape)));
   }
   return result;
 }

@@ -21,8 +21,8 @@ std::vector<std::string> differences(const nlohmann::ordered_json& was, const nl
 nlohmann::ordered_json describe(const Graph& graph);
 
 /// "parameter "cls.4.weight": was [21,512,1,1], is [19,512,1,1]" for every tensor of the checkpoint and of the
-/// model that has no equal; counters of batch norms are passed over.
-std::vector<std::string> tensor_differences(const Safetensors& was, const Parameters& is);
+/// model that has no equal; counters of batch norms are passed over. `where` names the checkpoint.
+std::vector<std::string> tensor_differences(const Safetensors& was, const Parameters& is, const std::string& where);
 
 /// The first few, joined: "a; b; c; and 4 more".
 std::string first_few(const std::vector<std::string>& differences);

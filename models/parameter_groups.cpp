@@ -1,15 +1,14 @@
 #include "models/parameter_groups.h"
 
+#include "layers/batch_norm.h"
+
 namespace psanet::models {
 
 ParameterGroups parameter_groups(const Graph& forward) {
   ParameterGroups groups;
-  for (Value v : forward.sources(Source::Kind::parameter)) {
-    const std::string& name = forward.node(v).name;
-    const size_t dot = name.rfind('.');
-    if (dot != std::string::npos && forward.find_source(name.substr(0, dot) + ".running_mean")) {
-      groups.batch_norm.insert(name);
-    }
+  for (const Node& node : forward.nodes()) {
+    if (!node.as<layers::BatchNormApply>()) continue;
+    for (size_t i : {size_t{3}, size_t{4}}) groups.batch_norm.insert(forward.node(node.inputs[i]).name);
   }
   for (const auto& [output, value] : forward.outputs()) {
     // Back from the scores, through resizes, to the first layer that has parameters.

@@ -9,7 +9,7 @@
 namespace psanet::models {
 
 struct ParameterGroups {
-  std::set<std::string> batch_norm;  // slopes and shifts of batch norms: beside running statistics
+  std::set<std::string> batch_norm;  // slopes and shifts of batch norms
   std::set<std::string> classifier;  // of the layers that the class scores come out of: cls.4.*, aux.4.*
 };
 

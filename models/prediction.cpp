@@ -29,7 +29,7 @@ Graph prediction_graph(const Graph& evaluation, Target target, bool softmax) {
   Graph graph = evaluation;
   Value scores = graph.output("logits");
   if (!scores) throw ConfigError("the model has no output \"logits\"");
-  const Type crop = graph.type(graph.find_source("image"));
+  const Type crop = graph.type(graph.find_input("image"));
   if (graph.type(scores)[1] != crop[1] || graph.type(scores)[2] != crop[2]) {
     scores = graph.add("prediction.resize", layers::Resize{crop[1], crop[2], true}, {scores});
   }
@@ -65,7 +65,7 @@ Predictor::Predictor(Device& device, const Graph& evaluation, Parameters& parame
       column_index_(device),
       column_weight_(device) {
   options_.check();
-  const Type image = evaluation.type(evaluation.find_source("image"));
+  const Type image = evaluation.type(evaluation.find_input("image"));
   batch_ = image[0];
   crop_ = {image[1], image[2]};
   if (rules_.whole && !resizable_) {

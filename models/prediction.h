@@ -29,9 +29,11 @@ class Predictor {
   Predictor(Device& device, const Graph& evaluation, Parameters& parameters, ProtocolOptions options,
             std::optional<ResizableNetwork> resizable = {}, int64_t programs_bytes = int64_t{2} << 30);
 
+  Predictor(Predictor&&) = delete;  // its programs are built by a function that refers to it
+  Predictor& operator=(Predictor&&) = delete;
+
   int64_t classes() const { return classes_; }
   const ProtocolOptions& options() const { return options_; }
-  void refresh() { programs_.refresh(); }
 
   /// Class probabilities [H,W,C] at the image's own size, averaged over scales, windows and mirror images.
   const std::vector<float>& probabilities(const FloatImageView& image);

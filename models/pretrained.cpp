@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <array>
+#include <algorithm>
 #include <map>
 
 #include "engine/error.h"
@@ -11,17 +11,6 @@
 namespace psanet::models {
 
 namespace {
-
-bool starts_with(const std::string& text, const std::string& start) {
-  return text.rfind(start, 0) == 0;
-}
-
-std::string without_prefixes(std::string name) {
-  for (const char* prefix : {"module.", "backbone."}) {
-    if (starts_with(name, prefix)) name = name.substr(std::string(prefix).size());
-  }
-  return name;
-}
 
 /// Whose names the stem has: what stands before the last dot -> the number in layer0.
 std::map<std::string, int> stem_names(const std::set<std::string>& names) {
@@ -35,6 +24,47 @@ std::map<std::string, int> stem_names(const std::set<std::string>& names) {
     return {{"stem.0", 0}, {"stem.1", 1}, {"stem.3", 3}, {"stem.4", 4}, {"stem.6", 6}, {"stem.7", 7}};
   }
   return {{"conv1", 0}, {"bn1", 1}};  // torchvision
+}
+
+/// The tensors of a file by official names; momentum is not among them.
+struct Stored {
+  std::map<std::string, const FileTensor*> tensors;
+  bool imagenet = false;  // a classifier's network: its stem had other names, or it had an fc
+  bool contains(const std::string& name) const { return tensors.count(name) > 0; }
+  const Shape& shape(const std::string& name) const { return tensors.at(name)->shape; }
+};
+
+/// What the model has under the file's own names stays as it is. The rest are names of other programs (pretrained.h).
+Stored with_official_names(const std::map<SourceKey, const FileTensor*>& file, const Parameters& model) {
+  Stored stored;
+  std::map<std::string, const FileTensor*> others;
+  std::set<std::string> names;
+  for (const auto& [key, tensor] : file) {
+    if (key.kind != Source::Kind::parameter) continue;
+    const std::string prefix = "backbone.";
+    const bool inside = !model.contains(key.name) && key.name.rfind(prefix, 0) == 0;
+    const std::string name = inside ? key.name.substr(prefix.size()) : key.name;
+    if (model.contains(name)) {
+      if (inside)
+        stored.tensors.emplace(name, tensor);
+      else
+        stored.tensors[name] = tensor;
+    } else {
+      others[name] = tensor;
+      names.insert(name);
+    }
+  }
+  const std::map<std::string, int> stem = stem_names(names);
+  for (const auto& [name, tensor] : others) {
+    const size_t dot = std::min(name.rfind('.'), name.size());
+    const auto found = stem.find(name.substr(0, dot));
+    const bool classifier = name.substr(0, dot) == "fc";
+    stored.imagenet = stored.imagenet || classifier || found != stem.end();
+    if (classifier) continue;
+    stored.tensors.emplace(found == stem.end() ? name : fmt::format("layer0.{}{}", found->second, name.substr(dot)),
+                           tensor);
+  }
+  return stored;
 }
 
 /// A stem as its convolutions' shapes tell: {channels, ...}, and the size of the first; and what has to go with it.
@@ -100,71 +130,64 @@ void check_stem(const Stem& found, const Stem& wanted, const std::string& file_n
 
 }  // namespace
 
-Safetensors with_official_names(const Safetensors& file) {
-  std::set<std::string> names;
-  for (const auto& [name, tensor] : file.tensors) names.insert(without_prefixes(name));
-  const std::map<std::string, int> stem = stem_names(names);
-  Safetensors result;
-  result.metadata = file.metadata;
-  for (const auto& [full, tensor] : file.tensors) {
-    std::string name = without_prefixes(full);
-    if (starts_with(name, "fc.")) continue;
-    const size_t dot = name.rfind('.');
-    if (dot != std::string::npos) {
-      const auto found = stem.find(name.substr(0, dot));
-      if (found != stem.end()) name = fmt::format("layer0.{}{}", found->second, name.substr(dot));
-    }
-    result.tensors[name] = tensor;
+namespace {
+
+/// Shapes before values: a file that does not fit changes nothing.
+void check_shapes(const Stored& stored, const Parameters& parameters, const std::string& file_name,
+                  const PretrainedOptions& options) {
+  std::map<std::string, Shape> ours;
+  for (const Parameters::Entry& entry : parameters.entries()) {
+    if (entry.key.kind == Source::Kind::parameter) ours[entry.name] = Parameters::file_shape(entry);
   }
-  return result;
+  check_stem(stem_of([&](const std::string& name) { return stored.contains(name) ? stored.shape(name) : Shape{}; }),
+             stem_of([&](const std::string& name) { return ours.count(name) ? ours.at(name) : Shape{}; }), file_name);
+  const auto fits = [&](const std::string& name) {
+    return !stored.contains(name) || !ours.count(name) || stored.shape(name) == ours.at(name);
+  };
+  for (const std::string& name : options.classifier) {
+    if (fits(name)) continue;
+    throw WeightsError(fmt::format(
+        "{}: its classifier \"{}\" has shape {}, the model's {}; drop_classifier=true starts with a new one", file_name,
+        name, to_string(stored.shape(name)), to_string(ours.at(name))));
+  }
+  for (const auto& [name, shape] : ours) {
+    if (fits(name)) continue;
+    throw WeightsError(fmt::format("{}: tensor \"{}\" has shape {}, the model wants {}", file_name, name,
+                                   to_string(stored.shape(name)), to_string(shape)));
+  }
 }
+
+/// What the file must have: an ImageNet network the whole backbone, any other whole parts.
+void check_complete(const Stored& stored, const Parameters& parameters, const std::string& file_name,
+                    const PretrainedOptions& options) {
+  const bool has_classifier = std::any_of(options.classifier.begin(), options.classifier.end(),
+                                          [&](const std::string& name) { return stored.contains(name); });
+  const auto part = [](const std::string& name) { return name.substr(0, name.find('.')); };
+  std::set<std::string> parts_in_file;
+  for (const auto& [name, tensor] : stored.tensors) parts_in_file.insert(part(name));
+  for (const Parameters::Entry& entry : parameters.entries()) {
+    const std::string& name = entry.name;
+    if (entry.key.kind != Source::Kind::parameter || stored.contains(name)) continue;
+    if (options.drop_classifier && options.classifier.count(name)) continue;
+    const bool needed = stored.imagenet && !has_classifier ? options.in_backbone && options.in_backbone(name)
+                                                           : parts_in_file.count(part(name)) > 0;
+    if (needed) throw WeightsError(fmt::format("{}: lacks \"{}\", which the model has", file_name, name));
+  }
+}
+
+}  // namespace
 
 LoadReport load_pretrained(Parameters& parameters, const Safetensors& file, const std::string& file_name,
                            const PretrainedOptions& options) {
-  Safetensors ours = with_official_names(file);
-  const bool imagenet =
-      !ours.contains("cls.4.weight") &&
-      (file.contains("fc.weight") || file.contains("conv1.weight") || file.contains("module.conv1.weight"));
-  std::map<std::string, const Parameters::Entry*> entries;
-  for (const Parameters::Entry& entry : parameters.entries()) entries[entry.name] = &entry;
-
-  check_stem(stem_of([&](const std::string& name) {
-               return ours.contains(name) ? ours.at(name).shape : std::vector<int64_t>{};
-             }),
-             stem_of([&](const std::string& name) {
-               return entries.count(name) ? Parameters::file_shape(*entries.at(name)) : Shape{};
-             }),
-             file_name);
-  for (const std::string& name : options.classifier) {
-    if (!ours.contains(name)) continue;
-    if (options.drop_classifier) {
-      ours.tensors.erase(name);
-    } else if (entries.count(name) && ours.at(name).shape != Parameters::file_shape(*entries.at(name))) {
-      throw WeightsError(fmt::format(
-          "{}: its classifier \"{}\" has shape {}, the model's {}; drop_classifier=true starts with a new one",
-          file_name, name, to_string(ours.at(name).shape), to_string(Parameters::file_shape(*entries.at(name)))));
-    }
+  Stored stored = with_official_names(tensors_of(file, parameters, file_name), parameters);
+  if (options.drop_classifier) {
+    for (const std::string& name : options.classifier) stored.tensors.erase(name);
   }
-  // Shapes before values: a file that does not fit changes nothing.
-  for (const auto& [name, entry] : entries) {
-    if (!ours.contains(name)) continue;
-    const Shape wanted = Parameters::file_shape(*entry);
-    if (ours.at(name).shape != wanted) {
-      throw WeightsError(fmt::format("{}: tensor \"{}\" has shape {}, the model wants {}", file_name, name,
-                                     to_string(ours.at(name).shape), to_string(wanted)));
-    }
-    if (starts_with(name, "momentum.")) ours.tensors.erase(name);
-  }
-  std::set<std::string> parts_in_file;
-  for (const auto& [name, tensor] : ours.tensors) parts_in_file.insert(name.substr(0, name.find('.')));
-  for (const auto& [name, entry] : entries) {
-    if (!Parameters::in_files(*entry) || starts_with(name, "momentum.") || ours.contains(name)) continue;
-    if (options.drop_classifier && options.classifier.count(name)) continue;
-    const bool needed = imagenet ? options.in_backbone && options.in_backbone(name)
-                                 : parts_in_file.count(name.substr(0, name.find('.')));
-    if (needed) throw WeightsError(fmt::format("{}: lacks \"{}\", which the model has", file_name, name));
-  }
-  LoadReport report = load_weights(parameters, ours, file_name, false);
+  check_shapes(stored, parameters, file_name, options);
+  check_complete(stored, parameters, file_name, options);
+  std::map<SourceKey, const FileTensor*> tensors;
+  for (const auto& [name, tensor] : stored.tensors) tensors[{Source::Kind::parameter, name}] = tensor;
+  LoadReport report = load_weights(parameters, tensors, file_name);
   if (report.loaded.empty()) {
     throw WeightsError(
         fmt::format("{}: has no tensor of this model; it has {}", file_name,

@@ -19,7 +19,7 @@ int64_t bytes_of(const Program& program) {
 void check_same_parameters(const Graph& trained, const Graph& other, PlaneSize at, PlaneSize crop) {
   for (Value v : other.sources(Source::Kind::parameter)) {
     const std::string& name = other.node(v).name;
-    const Value ours = trained.find_source(name);
+    const Value ours = trained.find_parameter(name);
     if (ours && trained.type(ours) == other.type(v)) continue;
     throw ConfigError(fmt::format(
         "the protocol whole needs the network at {}x{}, where {} would be {} instead of {}: this network is bound to "
@@ -84,7 +84,7 @@ ResizableNetwork resizable_network(const std::string& name, const nlohmann::json
 }
 
 float* SizedProgram::images() {
-  if (images_ == nullptr) images_ = static_cast<float*>(program_.input("image").data());
+  if (images_ == nullptr) images_ = static_cast<float*>(program_.input("image").writable());
   return images_;
 }
 
@@ -110,10 +110,6 @@ SizedProgram& SizedPrograms::of(PlaneSize size) {
   ++built_;
   while (programs_.size() > 1 && bytes() > most_bytes_) programs_.pop_back();
   return programs_.front();
-}
-
-void SizedPrograms::refresh() {
-  for (SizedProgram& sized : programs_) sized.program().refresh();
 }
 
 int64_t SizedPrograms::bytes() const {

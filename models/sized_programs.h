@@ -54,7 +54,6 @@ class SizedPrograms {
 
   /// Builds it if it is not there.
   SizedProgram& of(PlaneSize size);
-  void refresh();
 
   int64_t count() const { return static_cast<int64_t>(programs_.size()); }
   /// Times that a program was built.

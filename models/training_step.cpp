@@ -48,17 +48,22 @@ Type label_type(const Graph& graph, Value logits, bool at_scores) {
   return {DType::u8, {scores[0], scores[1], scores[2]}};
 }
 
-/// Adds values to the states "accumulated.<their name>" in every run.
-void accumulate(Graph& graph, const std::string& name, const std::vector<std::pair<std::string, Value>>& values) {
-  Values inputs;
-  for (const auto& [of, value] : values) {
-    const Value parameter = graph.find_source(of);
-    const FileLayout layout = parameter ? graph.node(parameter).source()->layout : FileLayout::same;
-    const Value sum = graph.state("accumulated." + of, graph.type(value), Initializer::constant(0), layout);
-    inputs.insert(inputs.end(), {value, sum});
+/// What one update adds up over several batches: values, each with its sum.
+class Sums {
+ public:
+  explicit Sums(Graph& graph) : graph_(graph) {}
+  void add(const std::string& loss, Value value) { add(value, graph_.loss_sum(loss, graph_.type(value))); }
+  void add_gradient(Value parameter, Value gradient) {
+    add(gradient, graph_.kept_for(Source::Kind::gradient_sum, parameter));
   }
-  graph.apply(name, Accumulate{}, inputs);
-}
+  /// Adds the node that does it in every run.
+  void accumulate(const std::string& name) { graph_.apply(name, Accumulate{}, inputs_); }
+
+ private:
+  void add(Value value, Value sum) { inputs_.insert(inputs_.end(), {value, sum}); }
+  Graph& graph_;
+  Values inputs_;
+};
 
 /// The graph with all losses as outputs, and without the full-resolution logits. With `accumulate` also the output
 /// "loss.sum", over the valid pixels and not divided by their number: main + aux_weight * aux.
@@ -76,7 +81,7 @@ Graph with_losses(const Graph& forward, const TrainingOptions& options) {
   const Loss main = mean_cross_entropy(result, "loss.main", logits, label, options.ignore);
   Value total = main.mean, sum = main.sum;
   result.clear_outputs();
-  std::vector<std::pair<std::string, Value>> sums = {{"loss.main", main.sum}, {"loss.valid", main.valid}};
+  Value second_sum;
   if (aux && options.aux_weight) {
     const Loss second = mean_cross_entropy(result, "loss.aux", aux, label, options.ignore);
     const Value weighted = result.add("loss.aux.weighted", Scale{*options.aux_weight}, {second.mean});
@@ -85,14 +90,18 @@ Graph with_losses(const Graph& forward, const TrainingOptions& options) {
     if (options.accumulate) {  // the same labels, so the same number of valid pixels
       sum = result.add("loss.sum", Add{},
                        {main.sum, result.add("loss.aux.sum.weighted", Scale{*options.aux_weight}, {second.sum})});
-      sums.push_back({"loss.aux", second.sum});
+      second_sum = second.sum;
     }
   }
   result.output("loss.main", main.mean);
   result.output("loss", total);
   if (options.accumulate) {
-    sums.push_back({"loss", sum});
-    accumulate(result, "accumulate.losses", sums);
+    Sums sums(result);
+    sums.add("loss.main", main.sum);
+    sums.add("loss.valid", main.valid);
+    if (second_sum) sums.add("loss.aux", second_sum);
+    sums.add("loss", sum);
+    sums.accumulate("accumulate.losses");
     result.output("loss.sum", sum);
   }
   if (options.confusion) {
@@ -137,12 +146,9 @@ void add_sgd(Graph& graph, const Values& parameters, const Values& gradients, co
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!gradients[i]) continue;
     const std::string name = graph.node(parameters[i]).name;
-    const Type type = graph.type(parameters[i]);
-    const FileLayout layout = graph.node(parameters[i]).source()->layout;
     sgd.rate_factor.push_back(options.rate_factor ? options.rate_factor(name) : 1.0);
     sgd.weight_decay.push_back(options.weight_decay * (options.decay_factor ? options.decay_factor(name) : 1.0));
-    const Value momentum = graph.state("momentum." + name, type, Initializer::constant(0), layout);
-    inputs.insert(inputs.end(), {parameters[i], momentum, gradients[i]});
+    inputs.insert(inputs.end(), {parameters[i], graph.kept_for(Source::Kind::momentum, parameters[i]), gradients[i]});
   }
   graph.apply("sgd", sgd, inputs);
 }
@@ -161,16 +167,16 @@ Graph training_step(const Graph& forward, const TrainingOptions& options) {
   const Value loss = graph.output(options.accumulate ? "loss.sum" : "loss");
   const Values gradients = differentiate(graph, loss, parameters, Add{});
   if (options.accumulate) {
-    std::vector<std::pair<std::string, Value>> sums;
+    Sums sums(graph);
     for (size_t i = 0; i < parameters.size(); ++i) {
-      if (gradients[i]) sums.push_back({graph.node(parameters[i]).name, gradients[i]});
+      if (gradients[i]) sums.add_gradient(parameters[i], gradients[i]);
     }
-    accumulate(graph, "accumulate.gradients", sums);
+    sums.accumulate("accumulate.gradients");
     return prune(graph);
   }
   if (!options.update) {
     for (size_t i = 0; i < parameters.size(); ++i) {
-      if (gradients[i]) graph.output("grad." + graph.node(parameters[i]).name, gradients[i]);
+      if (gradients[i]) graph.gradient(graph.node(parameters[i]).name, gradients[i]);
     }
     return prune(graph);
   }
@@ -180,15 +186,14 @@ Graph training_step(const Graph& forward, const TrainingOptions& options) {
 
 Graph accumulated_update(const Graph& step, const TrainingOptions& options) {
   Graph graph;
-  const auto sum_of = [&](const std::string& name) {
-    const Value v = step.find_source("accumulated." + name);
-    if (!v) return Value{};
-    return graph.state("accumulated." + name, step.type(v), Initializer::constant(0), step.node(v).source()->layout);
+  const auto loss_sum = [&](const std::string& loss) {
+    const Value v = step.find({Source::Kind::loss_sum, loss});
+    return v ? graph.loss_sum(loss, step.type(v)) : Value{};
   };
-  const Value valid = sum_of("loss.valid");
+  const Value valid = loss_sum("loss.valid");
   Values sums = {valid};
   for (const char* name : {"loss", "loss.main", "loss.aux"}) {
-    const Value sum = sum_of(name);
+    const Value sum = loss_sum(name);
     if (!sum) continue;
     sums.push_back(sum);
     graph.output(name, graph.add(std::string(name) + ".mean", DivideOrZero{}, {sum, valid}));
@@ -197,11 +202,10 @@ Graph accumulated_update(const Graph& step, const TrainingOptions& options) {
   Values parameters, gradients;
   for (Value v : step.sources(Source::Kind::parameter)) {
     const Node& node = step.node(v);
-    const Value sum = sum_of(node.name);
-    if (!sum) continue;
-    sums.push_back(sum);
+    if (!step.find({Source::Kind::gradient_sum, node.name})) continue;
     parameters.push_back(graph.parameter(node.name, step.type(v), node.source()->initializer, node.source()->layout));
-    gradients.push_back(graph.add("grad." + node.name, ScaleBy{}, {sum, share}));
+    sums.push_back(graph.kept_for(Source::Kind::gradient_sum, parameters.back()));
+    gradients.push_back(graph.add("grad." + node.name, ScaleBy{}, {sums.back(), share}));
   }
   add_sgd(graph, parameters, gradients, options);
   graph.apply("clear", Clear{}, sums);

@@ -14,7 +14,7 @@ struct TrainingOptions {
   std::optional<double> aux_weight = 0.4;
   int64_t ignore = 255;
 
-  /// Optimiser (SPEC 5). `update` false: the gradients become outputs "grad.<parameter>" instead.
+  /// Optimiser (SPEC 5). `update` false: the gradients become results instead (Graph::gradients()).
   bool update = true;
   double momentum = 0.9, weight_decay = 1e-4;
   /// Factor on the learning rate of a parameter, by name: 1 for the backbone, 10 for the rest.
@@ -22,9 +22,8 @@ struct TrainingOptions {
   /// Factor on the weight decay of a parameter, by name; unset: 1.
   std::function<double(const std::string&)> decay_factor;
 
-  /// The step does not update: it adds the gradients of its batch's summed loss to states "accumulated.<parameter>",
-  /// and its loss and valid pixels to "accumulated.loss" ...; accumulated_update() makes the program that updates from
-  /// them.
+  /// The step does not update: it adds the gradients of its batch's summed loss to their gradient sums, and its losses
+  /// and valid pixels to loss sums; accumulated_update() makes the program that updates from them.
   bool accumulate = false;
 
   /// The loss at the resolution of the class scores before they are resized, against labels subsampled to it (Caffe):
@@ -48,7 +47,7 @@ Graph training_step(const Graph& forward, const TrainingOptions& options);
 /// The update after any number of steps of `step`, a training_step() with `accumulate`: the gradients of all their
 /// losses divided by the valid pixels of all their batches, which is what one batch of all their images would give, but
 /// for rounding and batch norm's statistics. Input "rate" [1]; outputs "loss", "loss.main" and "loss.aux" over all the
-/// batches. The sums start anew. The step's program needs refresh() afterwards.
+/// batches. The sums start anew.
 Graph accumulated_update(const Graph& step, const TrainingOptions& options);
 
 /// The poly learning rate of iteration `iteration` (from 0): base * (1 - iteration / iterations)^power.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/distributed/store_server.h"
+#include "engine/distributed/tcp.h"
 #include "engine/error.h"
 
 #ifdef PSANET_HAS_GLOO
@@ -64,16 +66,10 @@ class GlooCommunicator final : public HostCommunicator {
     context->connectFullMesh(addresses, device);
     context_ = context;
   }
-  ~GlooCommunicator() override { stop_thread(); }
+  ~GlooCommunicator() override { stop_threads(); }
 
-  std::string gone(std::chrono::milliseconds limit) override {
-    try {
-      const int rank = store_->gone(limit);
-      return rank < 0 ? std::string() : fmt::format("rank {} is gone", rank);
-    } catch (const DeviceError&) {
-      return "the process that keeps the rendezvous (rank 0, or the launcher) is out of reach";
-    }
-  }
+  std::string failure(std::chrono::milliseconds limit) override { return store_->failure(limit); }
+  void fail(const std::string& why) noexcept override { store_->fail(why); }
 
  private:
   /// The address by which a rank reaches the rendezvous is one by which others reach it; but on the rendezvous' own
@@ -89,7 +85,6 @@ class GlooCommunicator final : public HostCommunicator {
   }
 
   void sum(Lane lane, std::span<float> values) override { sum_of(lane, values); }
-  void sum(Lane lane, std::span<double> values) override { sum_of(lane, values); }
   void sum(Lane lane, std::span<int64_t> values) override { sum_of(lane, values); }
 
   template <class T>
@@ -129,8 +124,6 @@ class GlooCommunicator final : public HostCommunicator {
     gloo::barrier(options);
   }
 
-  void leave() noexcept override { store_->leave(); }
-
   std::shared_ptr<StoreClient> store_;
   std::chrono::milliseconds limit_;
   std::shared_ptr<gloo::Context> context_;
@@ -145,8 +138,9 @@ bool has_gloo() {
 std::shared_ptr<HostCommunicator> make_gloo_communicator(std::shared_ptr<StoreClient> store, int rank, int world,
                                                          std::chrono::milliseconds limit) {
   try {
-    return std::make_shared<GlooCommunicator>(std::move(store), rank, world, limit);
-  } catch (const gloo::Exception& e) {
+    return std::make_shared<GlooCommunicator>(store, rank, world, limit);
+  } catch (const std::exception& e) {
+    store->fail(e.what());
     throw DeviceError(fmt::format("rank {} of {}: the ranks cannot connect: {}", rank, world, e.what()));
   }
 }

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "engine/distributed/host_communicator.h"
-#include "engine/distributed/tcp_store.h"
+#include "engine/distributed/store_client.h"
 
 namespace psanet {
 

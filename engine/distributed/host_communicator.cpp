@@ -5,34 +5,70 @@
 namespace psanet {
 
 HostCommunicator::~HostCommunicator() {
-  stop_thread();
+  stop_threads();
+}
+
+/// Lets the watchdog see a collective as long as it lives.
+class HostCommunicator::Watched {
+ public:
+  Watched(HostCommunicator& of, const std::string& what, const std::string& name) : of_(of) {
+    const std::lock_guard lock(of.mutex_);
+    of.active_.push_front({what, name, Clock::now()});
+    place_ = of.active_.begin();
+    if (of.on_failure_ && !of.watchdog_.joinable()) of.watchdog_ = std::thread([&of] { of.watch(); });
+  }
+  ~Watched() {
+    const std::lock_guard lock(of_.mutex_);
+    of_.active_.erase(place_);
+  }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+
+ private:
+  HostCommunicator& of_;
+  std::list<Collective>::iterator place_;
+};
+
+std::string HostCommunicator::line(const Collective& collective, const std::string& found) const {
+  return fmt::format("rank {} of {}, step {}: {} \"{}\": {}", rank(), world(), step_.load(), collective.what,
+                     collective.name, found);
+}
+
+/// Gloo sees that a connection breaks, not that a rank which has failed is still there, or that the one waited for
+/// waits for it.
+void HostCommunicator::watch() {
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, std::chrono::milliseconds(500), [&] { return stopping_; })) {
+    if (active_.empty() || Clock::now() - active_.back().since < std::chrono::seconds(1)) continue;
+    const Collective oldest = active_.back();
+    lock.unlock();
+    const std::string who = failure(std::chrono::milliseconds(0));
+    if (!who.empty() && !broken_.exchange(true)) on_failure_(line(oldest, who));
+    lock.lock();
+  }
 }
 
 void HostCommunicator::checked(const std::string& what, const std::string& name, const std::function<void()>& body) {
-  if (world() == 1) return body();
-  const auto fail = [&](const std::string& found) {
+  const auto give_up = [&](const std::string& found) {
     const bool first = !broken_.exchange(true);
-    const std::string more = first ? gone(std::chrono::milliseconds(500)) : std::string();
-    if (first) leave();
-    const std::string message = fmt::format("rank {} of {}, step {}: {} \"{}\": {}{}", rank(), world(), step_.load(),
-                                            what, name, more.empty() ? "" : more + ": ", found);
+    const std::string who = first ? failure(std::chrono::milliseconds(500)) : std::string();
+    const std::string message = line({what, name, {}}, who.empty() ? found : who);
+    if (first) fail(message);
     if (first && on_failure_) on_failure_(message);
     throw CommunicationError(message);
   };
-  if (broken_) fail("an earlier collective has failed");
+  if (broken_) give_up("an earlier collective has failed");
   try {
+    const Watched watched(*this, what, name);
     body();
   } catch (const CommunicationError&) {
     throw;
   } catch (const std::exception& e) {
-    fail(e.what());
+    give_up(e.what());
   }
 }
 
 void HostCommunicator::all_reduce(const std::string& name, std::span<float> values) {
-  checked("all_reduce", name, [&] { sum(Lane::caller, values); });
-}
-void HostCommunicator::all_reduce(const std::string& name, std::span<double> values) {
   checked("all_reduce", name, [&] { sum(Lane::caller, values); });
 }
 void HostCommunicator::all_reduce(const std::string& name, std::span<int64_t> values) {
@@ -49,12 +85,7 @@ void HostCommunicator::barrier(const std::string& name) {
   checked("barrier", name, [&] { meet(); });
 }
 
-void HostCommunicator::gather(std::span<const double> mine, std::span<double> all) {
-  Communicator::all_gather({}, mine, all);
-}
-
 void HostCommunicator::start_all_reduce(const std::string& name, std::span<float> values) {
-  if (world() == 1) return;
   const std::lock_guard lock(mutex_);
   if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
   tasks_.push_back({name, values});
@@ -63,7 +94,6 @@ void HostCommunicator::start_all_reduce(const std::string& name, std::span<float
 }
 
 void HostCommunicator::wait() {
-  if (world() == 1) return;
   std::unique_lock lock(mutex_);
   if (waited_ == started_) throw std::logic_error("nothing to wait for was started");
   changed_.wait(lock, [&] { return finished_ > waited_; });
@@ -85,7 +115,7 @@ void HostCommunicator::drain() noexcept {
 void HostCommunicator::start_timing() {
   const std::lock_guard lock(mutex_);
   timing_ = true;
-  timing_from_ = std::chrono::steady_clock::now();
+  timing_from_ = Clock::now();
   timed_.clear();
 }
 
@@ -104,7 +134,7 @@ void HostCommunicator::work() {
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = Clock::now();
     std::exception_ptr error;
     try {
       checked("all_reduce", task.name, [&] { sum(Lane::thread, task.values); });
@@ -114,23 +144,22 @@ void HostCommunicator::work() {
     lock.lock();
     if (!error_) error_ = error;
     if (timing_) {
-      const auto behind = [&](std::chrono::steady_clock::time_point t) {
-        return std::chrono::duration<double>(t - timing_from_).count();
-      };
-      timed_.push_back({task.name, "all_reduce", behind(begin), behind(std::chrono::steady_clock::now())});
+      const auto behind = [&](Clock::time_point t) { return std::chrono::duration<double>(t - timing_from_).count(); };
+      timed_.push_back({task.name, "all_reduce", behind(begin), behind(Clock::now())});
     }
     ++finished_;
     changed_.notify_all();
   }
 }
 
-void HostCommunicator::stop_thread() noexcept {
+void HostCommunicator::stop_threads() noexcept {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     changed_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+  if (watchdog_.joinable()) watchdog_.join();
 }
 
 }  // namespace psanet

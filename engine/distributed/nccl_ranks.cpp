@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <stdexcept>
 
 #include "engine/error.h"
 
@@ -18,8 +19,8 @@ namespace {
 
 class NcclRanks final : public Communicator {
  public:
-  NcclRanks(int rank, int world, std::unique_ptr<kernels::NcclCommunicator> nccl)
-      : Communicator(rank, world), nccl_(std::move(nccl)) {}
+  NcclRanks(std::shared_ptr<HostCommunicator> host, std::unique_ptr<kernels::NcclCommunicator> nccl)
+      : Communicator(host->rank(), host->world()), host_(std::move(host)), nccl_(std::move(nccl)) {}
 
   void set_step(int64_t step) override { nccl_->set_step(step); }
 
@@ -32,11 +33,16 @@ class NcclRanks final : public Communicator {
   void all_gather(const std::string& name, std::span<const double> mine, std::span<double> all) override {
     nccl_->join(nccl_->all_gather(name, mine.data(), all.data(), static_cast<int64_t>(mine.size())));
   }
+  void broadcast(const std::string& name, std::span<std::byte> values, int root) override {
+    nccl_->join(nccl_->broadcast(name, values.data(), static_cast<int64_t>(values.size()), root));
+  }
+  void barrier(const std::string& name) override { host_->barrier(name); }
 
   void start_all_reduce(const std::string& name, std::span<float> values) override {
     started_.push_back(nccl_->all_reduce(name, values.data(), static_cast<int64_t>(values.size())));
   }
   void wait() override {
+    if (started_.empty()) throw std::logic_error("nothing to wait for was started");
     const int64_t oldest = started_.front();
     started_.pop_front();
     nccl_->join(oldest);
@@ -67,6 +73,7 @@ class NcclRanks final : public Communicator {
   }
 
  private:
+  std::shared_ptr<HostCommunicator> host_;
   std::unique_ptr<kernels::NcclCommunicator> nccl_;
   std::deque<int64_t> started_;  // sums that nobody has waited for
 };
@@ -77,11 +84,12 @@ std::shared_ptr<Communicator> make_nccl_ranks(Ctx& ctx, const std::shared_ptr<Ho
   kernels::NcclOptions options;
   options.limit_s = std::chrono::duration<double>(limit).count();
   // NCCL does not always see that a process has ended; the host's connections do.
-  options.gone = [ranks] { return ranks->gone(std::chrono::milliseconds(0)); };
+  options.gone = [ranks] { return ranks->failure(std::chrono::milliseconds(0)); };
+  options.failed = [ranks](const std::string& line) { ranks->fail(line); };
   kernels::NcclId id{};
   if (ranks->rank() == 0) id = kernels::make_nccl_id(options);
   ranks->broadcast("NCCL's id", std::as_writable_bytes(std::span(id)), 0);
-  return std::make_shared<NcclRanks>(ranks->rank(), ranks->world(),
+  return std::make_shared<NcclRanks>(ranks,
                                      kernels::make_nccl_communicator(ctx, id, ranks->rank(), ranks->world(), options));
 }
 

@@ -9,45 +9,6 @@ namespace psanet::kernels {
 
 using namespace cpu;  // the helpers of this folder
 
-void relu_forward(CpuContext& ctx, int64_t elements, const float* x, float* y) {
-  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = x[i] < 0.0f ? 0.0f : x[i];  // so written, NaN stays NaN
-  });
-}
-
-void relu_backward(CpuContext& ctx, int64_t elements, const float* y, const float* d_y, float* d_x) {
-  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) d_x[i] = y[i] > 0.0f ? d_y[i] : 0.0f;
-  });
-}
-
-void add(CpuContext& ctx, int64_t elements, const float* a, const float* b, float* y) {
-  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = a[i] + b[i];
-  });
-}
-
-void scale(CpuContext& ctx, int64_t elements, float factor, const float* x, float* y) {
-  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = factor * x[i];
-  });
-}
-
-void scale_by(CpuContext& ctx, int64_t elements, const float* factor, const float* x, float* y) {
-  scale(ctx, elements, factor[0], x, y);
-}
-
-void divide_or_zero(CpuContext& ctx, int64_t elements, const float* a, const float* b, float* y) {
-  parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = b[i] == 0.0f ? 0.0f : a[i] / b[i];
-  });
-}
-
 void cast(CpuContext& ctx, int64_t elements, const float* x, bf16* y) {
   parallel_elements(ctx, elements, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) y[i] = to_bf16(x[i]);

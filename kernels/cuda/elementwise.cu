@@ -11,54 +11,6 @@ namespace {
 // Everything here moves bytes and computes next to nothing: 16-byte accesses, neighbouring threads on neighbouring
 // packs, each thread several packs apart by the size of the grid.
 
-/// y[i] = f(x[i]) or f(a[i], b[i]); the last few values, too few for a pack, go one by one.
-template <class T, class F, class... In>
-__global__ void map_kernel(int64_t elements, F f, T* y, const In*... in) {
-  constexpr int kN = kVector<T>;
-  const int64_t packs = elements / kN;
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  for (int64_t p = first; p < packs; p += step) {
-    Pack<T, kN> result;
-    map_pack<kN>(f, result, load<kN>(in + p * kN)...);
-    store<kN>(y + p * kN, result);
-  }
-  for (int64_t i = packs * kN + first; i < elements; i += step) y[i] = rounded<T>(f(as_float(in[i])...));
-}
-
-template <int kN, class F, class T, class... In>
-__device__ __forceinline__ void map_pack(const F& f, Pack<T, kN>& result, const Pack<In, kN>&... in) {
-  PSANET_UNROLL
-  for (int i = 0; i < kN; ++i) result.v[i] = rounded<T>(f(as_float(in.v[i])...));
-}
-
-template <class T, class F, class... In>
-void map(CudaContext& ctx, int64_t elements, const F& f, T* y, const In*... in) {
-  if (elements == 0) return;
-  launch(ctx, map_kernel<T, F, In...>, loop_over(ctx, ceil_div(elements, kVector<T>)), elements, f, y, in...);
-}
-
-struct Relu {
-  __device__ float operator()(float x) const { return x < 0.0f ? 0.0f : x; }  // so written, NaN stays NaN
-};
-struct ReluGradient {
-  __device__ float operator()(float y, float d_y) const { return y > 0.0f ? d_y : 0.0f; }
-};
-struct Sum {
-  __device__ float operator()(float a, float b) const { return a + b; }
-};
-struct Times {
-  float factor;
-  __device__ float operator()(float x) const { return factor * x; }
-};
-struct TimesLoaded {
-  const float* factor;
-  __device__ float operator()(float x) const { return *factor * x; }
-};
-struct Quotient {
-  __device__ float operator()(float a, float b) const { return b == 0.0f ? 0.0f : a / b; }
-};
-
 template <class From, class To>
 __global__ void cast_kernel(int64_t elements, const From* x, To* y) {
   constexpr int kN = 4;
@@ -127,30 +79,6 @@ bool copy_in_units_of(CudaContext& ctx, const BlockCopyDims& d, const char* sour
 }  // namespace
 }  // namespace cuda
 
-template <class T>
-void relu_forward(CudaContext& ctx, int64_t elements, const T* x, T* y) {
-  cuda::map(ctx, elements, cuda::Relu{}, y, x);
-}
-template <class T>
-void relu_backward(CudaContext& ctx, int64_t elements, const T* y, const T* d_y, T* d_x) {
-  cuda::map(ctx, elements, cuda::ReluGradient{}, d_x, y, d_y);
-}
-template <class T>
-void add(CudaContext& ctx, int64_t elements, const T* a, const T* b, T* y) {
-  cuda::map(ctx, elements, cuda::Sum{}, y, a, b);
-}
-template <class T>
-void scale(CudaContext& ctx, int64_t elements, float factor, const T* x, T* y) {
-  cuda::map(ctx, elements, cuda::Times{factor}, y, x);
-}
-template <class T>
-void scale_by(CudaContext& ctx, int64_t elements, const float* factor, const T* x, T* y) {
-  cuda::map(ctx, elements, cuda::TimesLoaded{factor}, y, x);
-}
-void divide_or_zero(CudaContext& ctx, int64_t elements, const float* a, const float* b, float* y) {
-  cuda::map(ctx, elements, cuda::Quotient{}, y, a, b);
-}
-
 void cast(CudaContext& ctx, int64_t elements, const float* x, bf16* y) {
   cuda::cast_any(ctx, elements, x, y);
 }
@@ -186,11 +114,6 @@ void block_copy(CudaContext& ctx, const BlockCopyDims& dims, const void* source,
 }
 
 #define PSANET_INSTANTIATE(T)                                                        \
-  template void relu_forward(CudaContext&, int64_t, const T*, T*);                   \
-  template void relu_backward(CudaContext&, int64_t, const T*, const T*, T*);        \
-  template void add(CudaContext&, int64_t, const T*, const T*, T*);                  \
-  template void scale(CudaContext&, int64_t, float, const T*, T*);                   \
-  template void scale_by(CudaContext&, int64_t, const float*, const T*, T*);         \
   template void bias_add(CudaContext&, const BiasDims&, const T*, const float*, T*); \
   template void bias_backward(CudaContext&, const BiasDims&, const T*, float*);
 PSANET_INSTANTIATE(float)

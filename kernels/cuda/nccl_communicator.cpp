@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <stdexcept>
 
@@ -59,7 +60,11 @@ std::string NcclCommunicator::Impl::place() const {
 }
 
 nccl::Result NcclCommunicator::Impl::settled(nccl::Result result, Clock::time_point until) {
-  while (result == nccl::in_progress && Clock::now() < until) {
+  const auto given_up = [&] {
+    const std::lock_guard lock(mutex);
+    return failed;
+  };
+  while (result == nccl::in_progress && Clock::now() < until && !given_up()) {
     nccl::Result state = nccl::in_progress;
     const auto asked = library->CommGetAsyncError(communicator, &state);
     result = asked == nccl::success ? state : asked;
@@ -74,12 +79,19 @@ void NcclCommunicator::Impl::create(const NcclId& id) {
   nccl::Config config;
   const auto limit = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.limit_s));
   auto result = library->CommInitRankConfig(&communicator, world, name, rank, &config);
-  if (communicator != nullptr) result = settled(result, Clock::now() + limit);
+  const auto until = Clock::now() + limit;
+  const auto poll = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.gone_poll_s));
+  std::string who;
+  while (communicator != nullptr && result == nccl::in_progress && who.empty() && Clock::now() < until) {
+    result = settled(result, std::min(until, Clock::now() + poll));
+    if (result == nccl::in_progress && options.gone) who = options.gone();
+  }
   if (result == nccl::success) return;
-  const std::string line =
-      fmt::format("NCCL: rank {} of {}: making the communicator: {}", rank, world,
-                  result == nccl::in_progress ? fmt::format("not all ranks have come within {} s", options.limit_s)
-                                              : library->words(result, communicator));
+  const std::string why = result != nccl::in_progress ? library->words(result, communicator)
+                          : who.empty() ? fmt::format("not all ranks have come within {} s", options.limit_s)
+                                        : who;
+  const std::string line = fmt::format("NCCL: rank {} of {}: making the communicator: {}", rank, world, why);
+  if (options.failed) options.failed(line);
   if (communicator != nullptr) {
     nccl::abort_or_end(library, communicator, device, calls, options.abort_limit_s, line);
   }

@@ -105,6 +105,7 @@ void NcclCommunicator::Impl::fail(const std::string& line) {
     failed = true;
     error = line;
   }
+  if (options.failed) options.failed(line);
   nccl::abort_or_end(library, communicator, device, calls, options.abort_limit_s, line);
   changed.notify_all();
 }

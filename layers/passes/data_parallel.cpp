@@ -19,12 +19,6 @@ namespace psanet::layers {
 
 namespace {
 
-constexpr char kGradientPrefix[] = "grad.";
-
-bool is_gradient_output(const std::string& name) {
-  return name.rfind(kGradientPrefix, 0) == 0;
-}
-
 /// Gradients in the order they become ready, so many together as fill a bucket.
 std::vector<Values> buckets_of(const Graph& graph, int64_t bucket_bytes) {
   std::set<Value> gradients;
@@ -33,8 +27,8 @@ std::vector<Values> buckets_of(const Graph& graph, int64_t bucket_bytes) {
     if (!sgd) continue;
     for (size_t t = 0; t < sgd->rate_factor.size(); ++t) gradients.insert(node.inputs[sgd->first_tensor() + 3 * t + 2]);
   }
-  for (const auto& [name, v] : graph.outputs()) {
-    if (v && is_gradient_output(name)) gradients.insert(v);
+  for (const auto& [of, v] : graph.gradients()) {
+    if (v) gradients.insert(v);
   }
   std::vector<Values> buckets;
   int64_t bytes = bucket_bytes;
@@ -71,10 +65,10 @@ class Pass {
       for (size_t bucket : complete->second) start(r, bucket, id, values);
       return values;
     });
-    for (const auto& [name, v] : from_.outputs()) {
-      if (!v || !is_gradient_output(name)) continue;
+    for (const auto& [of, v] : from_.gradients()) {
+      if (!v) continue;
       wait(result);
-      result.output(name, sums_.at(v));
+      result.gradient(of, sums_.at(v));
     }
     return result;
   }
@@ -103,7 +97,7 @@ class Pass {
       op.rows = total(op.rows);
       return r.to.apply(node.name, op, in);
     }
-    if (const auto* backward = node.as<BatchNormBackwardApply>(); backward && backward->batch_statistics) {
+    if (const auto* backward = node.as<BatchNormBackwardApply>(); backward && backward->forward.batch_statistics) {
       BatchNormBackwardApply op = *backward;
       op.total_rows = total(rows(r.to.type(in[0])));
       const Values sums = r.to.apply(node.name + ".all_reduce", AllReduce{}, {in[4], in[5]});

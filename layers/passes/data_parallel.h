@@ -21,7 +21,7 @@ struct DataParallelOptions {
 
 /// The graph of a training step, or of an update from accumulated sums, for one of several ranks: batch norm takes the
 /// statistics of all ranks, both ways; losses are sums over all ranks divided by the valid pixels of all; gradients
-/// (the optimiser's, or outputs "grad.*") are summed in buckets of about `bucket_bytes`, each started as soon as its
+/// (the optimiser's, or the graph's results) are summed in buckets of about `bucket_bytes`, each started as soon as its
 /// last gradient is there; dropout draws what one rank would draw for the sample. The same numbers as one rank with the
 /// whole batch, to rounding; but confusion counts stay those of the part. With a part that is all, the graph stays as
 /// it is. `world`: the number of ranks.

@@ -70,7 +70,7 @@ Graph multiply_before_enlarging(const Graph& graph) {
     Values others;
     size_t group_of_others = 0;
     for (const Part& part : parts) {
-      const auto channels = static_cast<double>(r.from.type(part.value)[3]);
+      const int64_t channels = r.from.type(part.value)[3];
       if (!part.enlarged && !others.empty()) {
         split.channels.back() += channels;
       } else {

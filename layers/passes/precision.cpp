@@ -1,6 +1,7 @@
 // bf16 as rewrites of the graph: no op knows a flag.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "engine/rewrite.h"
 #include "layers/cast.h"
@@ -29,19 +30,23 @@ class Casts {
   std::map<std::pair<Value, DType>, Value> done_;
 };
 
-/// Is the value read by softmaxes and as an output of the graph only?
-bool ends_in_probabilities(const Graph& graph, Value v) {
+/// For each node: are its values read by softmaxes and as results of the graph only?
+std::vector<bool> ends_in_probabilities(const Graph& graph) {
+  std::vector<bool> ends(graph.nodes().size(), true);
   for (const Node& node : graph.nodes()) {
-    const bool reads = std::find(node.inputs.begin(), node.inputs.end(), v) != node.inputs.end();
-    if (reads && !node.as<Softmax>()) return false;
+    if (node.as<Softmax>()) continue;
+    for (Value v : node.inputs) {
+      if (v) ends[static_cast<size_t>(v.node)] = false;
+    }
   }
-  return true;
+  return ends;
 }
 
 }  // namespace
 
 Graph use_bf16(const Graph& graph) {
   Casts casts;
+  const std::vector<bool> ends = ends_in_probabilities(graph);
   Graph result = Rewriter(graph).run([&](Rewriter& r, int id) -> std::optional<Values> {
     const Node& node = r.from.node(id);
     if (!node.op()) return std::nullopt;
@@ -53,7 +58,7 @@ Graph use_bf16(const Graph& graph) {
       }
     } else if (node.as<SplitWeight>()) {
       inputs[0] = casts.as(DType::bf16, r, inputs[0]);
-    } else if (node.as<Softmax>() || (node.as<Resize>() && ends_in_probabilities(r.from, {id, 0}))) {
+    } else if (node.as<Softmax>() || (node.as<Resize>() && ends[static_cast<size_t>(id)])) {
       for (Value& v : inputs) v = casts.as(DType::f32, r, v);
     } else {
       // Operands of the same shape have the same type: a sum, a concatenation, a product of a bf16 and a float value.
@@ -66,21 +71,27 @@ Graph use_bf16(const Graph& graph) {
     }
     return r.to.apply(node.name, *node.op(), inputs);
   });
-  const auto outputs = result.outputs();
-  for (const auto& [name, v] : outputs) {
-    if (v && result.type(v).dtype == DType::bf16) {
-      result.output(name, result.add("output." + name, Cast{DType::f32}, {v}));
-    }
-  }
+  const auto in_float = [&](const std::string& name, Value v) {
+    return v && result.type(v).dtype == DType::bf16 ? result.add(name, Cast{DType::f32}, {v}) : v;
+  };
+  const auto outputs = result.outputs(), gradients = result.gradients();
+  for (const auto& [name, v] : outputs) result.output(name, in_float("output." + name, v));
+  for (const auto& [of, v] : gradients) result.gradient(of, in_float("gradient." + of, v));
   return result;
 }
 
 Graph let_sgd_write_copies(const Graph& graph) {
-  std::map<Value, Value> copy_of;  // of a parameter; both values of the old graph
+  std::set<Value> updated;  // parameters that some Sgd writes
+  for (const Node& node : graph.nodes()) {
+    const auto* sgd = node.as<Sgd>();
+    if (!sgd) continue;
+    for (size_t t = 0; t < sgd->rate_factor.size(); ++t) updated.insert(node.inputs[sgd->first_tensor() + 3 * t]);
+  }
+  std::map<Value, Value> copy_of;  // of such a parameter; both values of the old graph
   for (size_t id = 0; id < graph.nodes().size(); ++id) {
     const Node& node = graph.nodes()[id];
     const auto* cast = node.as<Cast>();
-    if (cast && cast->to == DType::bf16 && graph.node(node.inputs[0]).is(Source::Kind::parameter)) {
+    if (cast && cast->to == DType::bf16 && updated.count(node.inputs[0])) {
       copy_of[node.inputs[0]] = {static_cast<int>(id), 0};
     }
   }
@@ -97,7 +108,7 @@ Graph let_sgd_write_copies(const Graph& graph) {
       for (size_t t = 0; t < sgd->rate_factor.size(); ++t) {
         const auto found = copy_of.find(node.inputs[sgd->first_tensor() + 3 * t]);
         if (found == copy_of.end()) continue;
-        writing.copied.push_back(static_cast<double>(t));
+        writing.copied.push_back(static_cast<int64_t>(t));
         inputs.push_back(r.mapped(found->second));
       }
       return r.to.apply(node.name, writing, inputs);

@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "kernels/cuda/block_choice.h"
-#include "kernels/elementwise.h"
 #include "kernels/memory.h"
+#include "kernels/pointwise.h"
 #include "tests/cuda/support.h"
 
 namespace psanet::tests {
@@ -24,7 +24,7 @@ class Doubled {
 
   void set(float value) { kernels::copy_to_device(ctx_, memory_, &value, sizeof value); }
   void clear() { kernels::fill_zero(ctx_, memory_, sizeof(float)); }
-  void launch() { kernels::scale(ctx_, 1, 2.0f, memory_, memory_); }
+  void launch() { kernels::map(ctx_, 1, kernels::Times{2}, memory_, memory_); }
   void record() {
     REQUIRE(kernels::begin_recording(ctx_));
     launch();

@@ -1,5 +1,6 @@
 #include "kernels/elementwise.h"
 
+#include "kernels/pointwise.h"
 #include "tests/cuda/support.h"
 
 namespace psanet::tests {
@@ -12,25 +13,25 @@ void check_maps() {
   for (int64_t n : kSizes) {
     const std::vector<float> a = through<T>(random_values(n, 1)), b = through<T>(random_values(n, 2));
     std::vector<float> relu(a.size()), gradient(a.size()), sum(a.size()), scaled(a.size());
-    kernels::relu_forward(cpu(), n, a.data(), relu.data());
-    kernels::relu_backward(cpu(), n, a.data(), b.data(), gradient.data());
-    kernels::add(cpu(), n, a.data(), b.data(), sum.data());
-    kernels::scale(cpu(), n, -0.75f, a.data(), scaled.data());
+    kernels::map(cpu(), n, kernels::Relu{}, a.data(), relu.data());
+    kernels::map(cpu(), n, kernels::ReluGradient{}, a.data(), b.data(), gradient.data());
+    kernels::map(cpu(), n, kernels::Sum{}, a.data(), b.data(), sum.data());
+    kernels::map(cpu(), n, kernels::Times{-0.75f}, a.data(), scaled.data());
 
     const Array<T> x(stored<T>(a)), z(stored<T>(b)), y(n);
     const Array<float> factor(std::vector<float>{-0.75f});
     for_each_schedule([&] {
       y.poison();
-      kernels::relu_forward(cuda(), n, x.data(), y.data());
+      kernels::map(cuda(), n, kernels::Relu{}, x.data(), y.data());
       check_close(as_floats(y.get()), relu, 0, "relu");
       y.poison();
-      kernels::relu_backward(cuda(), n, x.data(), z.data(), y.data());
+      kernels::map(cuda(), n, kernels::ReluGradient{}, x.data(), z.data(), y.data());
       check_close(as_floats(y.get()), gradient, 0, "relu's gradient");
       y.poison();
-      kernels::add(cuda(), n, x.data(), z.data(), y.data());
+      kernels::map(cuda(), n, kernels::Sum{}, x.data(), z.data(), y.data());
       check_close(as_floats(y.get()), through<T>(sum), 0, "sum");
       y.poison();
-      kernels::scale(cuda(), n, -0.75f, x.data(), y.data());
+      kernels::map(cuda(), n, kernels::Times{-0.75f}, x.data(), y.data());
       check_close(as_floats(y.get()), through<T>(scaled), 0, "scale");
       y.poison();
       kernels::scale_by(cuda(), n, factor.data(), x.data(), y.data());
@@ -75,7 +76,7 @@ TEST_CASE("elementwise: bias and its gradient") {
 
 TEST_CASE("elementwise: relu keeps NaN") {
   const Array<float> x(std::vector<float>{NAN, -1, 2}), y(3);
-  kernels::relu_forward(cuda(), 3, x.data(), y.data());
+  kernels::map(cuda(), 3, kernels::Relu{}, x.data(), y.data());
   const auto found = y.get();
   CHECK(std::isnan(found[0]));
   CHECK(found[1] == 0);
@@ -84,7 +85,7 @@ TEST_CASE("elementwise: relu keeps NaN") {
 
 TEST_CASE("elementwise: division gives 0 where the divisor is 0") {
   const Array<float> a(std::vector<float>{3, 5, -2}), b(std::vector<float>{2, 0, 4}), y(3);
-  kernels::divide_or_zero(cuda(), 3, a.data(), b.data(), y.data());
+  kernels::map(cuda(), 3, kernels::QuotientOrZero{}, a.data(), b.data(), y.data());
   CHECK(y.get() == std::vector<float>{1.5f, 0.0f, -0.5f});
 }
 

@@ -1,5 +1,5 @@
 // Copies that the host does not wait for.
-#include "kernels/elementwise.h"
+#include "kernels/pointwise.h"
 #include "tests/cuda/support.h"
 
 namespace psanet::tests {
@@ -39,9 +39,9 @@ TEST_CASE("host copies: a readback gives the values of its request and not those
     return std::vector<float>(first, first + 3);
   };
   reader->request();
-  kernels::scale(cuda(), 3, 2.0f, x.data(), x.data());
+  kernels::map(cuda(), 3, kernels::Times{2}, x.data(), x.data());
   other->request();
-  kernels::scale(cuda(), 3, 2.0f, x.data(), x.data());
+  kernels::map(cuda(), 3, kernels::Times{2}, x.data(), x.data());
   CHECK(values(*reader) == std::vector<float>{1, 2, 3});
   CHECK(values(*other) == std::vector<float>{2, 4, 6});
   reader->request();

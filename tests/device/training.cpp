@@ -131,7 +131,6 @@ Accumulated train_accumulating(Device& device, int64_t updates, bool record = tr
     }
     update.input("rate").set(std::vector<float>{0.02f});
     update.run();
-    step.refresh();
     result.losses.push_back(update.output("loss").get<float>()[0]);
   }
   for (const Parameters::Entry& entry : parameters.entries()) result.parameters[entry.name] = entry.tensor.get<float>();

@@ -102,6 +102,7 @@ Tensors first_batch(const layers::BatchPart& part, std::shared_ptr<HostCommunica
       result[name] = program.output(name).get<float>();
     }
   }
+  for (const auto& [of, v] : program.graph().gradients()) result["grad." + of] = program.gradient(of).get<float>();
   return result;
 }
 
@@ -144,7 +145,6 @@ Tensors accumulated(const layers::BatchPart& part, std::shared_ptr<HostCommunica
     if (i % 2 == 0) continue;
     update.input("rate").set(std::vector<float>{0.05f});
     update.run();
-    step.refresh();
   }
   Tensors result = parameters_of(parameters);
   for (auto it = result.begin(); it != result.end();) {  // sums of one rank
@@ -274,6 +274,7 @@ Tensors means_of_ranks(const layers::BatchPart& part, std::shared_ptr<HostCommun
   program.run();
   Tensors result;
   for (const auto& [name, v] : program.graph().outputs()) result[name] = program.output(name).get<float>();
+  for (const auto& [of, v] : program.graph().gradients()) result["grad." + of] = program.gradient(of).get<float>();
   return result;
 }
 
@@ -340,12 +341,12 @@ TEST_CASE("equality: sums go on beside the backward pass and a timed run compute
                     parameters, 1);
     program.input("image").set(std::vector<float>(65 * 65 * 3, 0.5F));
     program.run();
-    const auto want = program.output("grad.a.weight").get<float>();
+    const auto want = program.gradient("a.weight").get<float>();
     for (int i = 0; i < 5; ++i) {  // the communication thread may be late once
       const Timeline own = program.run_timed();
       if (c->rank() > 0) continue;
       timeline = own;
-      same = program.output("grad.a.weight").get<float>() == want;
+      same = program.gradient("a.weight").get<float>() == want;
       const auto last = std::find_if(own.nodes.rbegin(), own.nodes.rend(),
                                      [](const TimedSpan& s) { return s.op == "conv2d_backward_weights"; });
       REQUIRE(last != own.nodes.rend());

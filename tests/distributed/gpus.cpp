@@ -12,6 +12,7 @@
 #include "engine/device.h"
 #include "engine/distributed/gloo_communicator.h"
 #include "tests/apps/tiny_run.h"
+#include "tests/distributed/by_hand.h"
 #include "tests/support/catch.h"
 
 namespace psanet::tests {
@@ -28,18 +29,6 @@ bool skipped() {
   if (!there) WARN("SKIPPED: built without CUDA, so without its emulation");
   return !has_gloo() || !there;
 }
-
-/// A variable for the programs that are started meanwhile.
-class Variable {
- public:
-  Variable(const char* name, const std::string& value) : name_(name) { ::setenv(name, value.c_str(), 1); }
-  ~Variable() { ::unsetenv(name_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-};
 
 std::vector<std::string> on_gpus(const TinyRun& tiny, const std::string& run, int ranks,
                                  std::vector<std::string> settings, const std::string& limit_seconds = "20") {
@@ -160,13 +149,6 @@ TEST_CASE("gpus: a run goes on where it was stopped to the bit") {
   CHECK(same_tensors(manifest_of(tiny.folder("whole"), 10), manifest_of(tiny.folder("halves"), 10)));
 }
 
-std::vector<int> children_of(int process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
-  std::vector<int> children;
-  for (int child = 0; file >> child;) children.push_back(child);
-  return children;
-}
-
 const std::vector<std::string> kEndless = {"iterations=10000000", "save_every=10000000"};
 
 TEST_CASE("gpus: a rank that is killed or stands still ends the others") {
@@ -192,6 +174,41 @@ TEST_CASE("gpus: a rank that is killed or stands still ends the others") {
       const std::regex who("rank \\d of 2, step \\d+: \\w+ \"[^\"]+\": ");
       CHECK(std::regex_search(result.err, who));
     }
+  }
+}
+
+TEST_CASE("gpus: a rank that stands still for seven seconds harms nothing") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  check_that_a_pause_harms_nothing(kProgram, {"--device", "cuda"});
+}
+
+TEST_CASE("gpus: a rank that fails ends the other within ten seconds and is named") {
+  if (skipped()) return;
+  const Variable gpus("PSANET_EMULATED_GPUS", "2");
+  check_that_a_failure_ends_the_other(kProgram, {"--device", "cuda"});
+
+  // Of rank 1 alone: rank 0 waits in its collective, and NCCL says nothing of it.
+  const TinyRun tiny;
+  std::vector<std::string> arguments = {"--device", "cuda", "--collective-limit", "600", "--set"};
+  arguments.insert(arguments.end(), kEndless.begin(), kEndless.end());
+  const std::pair<const char*, const char*> cases[] = {
+      {"all_gather 3: error",
+       "rank 0 of 2, step \\d: all_.*: rank 1 has failed: NCCL: rank 1 of 2, step 3: all_gather"},
+      {"all_gather 3: error; abort: hang",
+       "rank 0 of 2, step \\d: all_.*: rank 1 has failed: NCCL: rank 1 of 2, step 3: all_gather"},
+      {"init: error", "making the communicator: rank 1 has failed: NCCL: rank 1 of 2: making the communicator"}};
+  int number = 0;
+  for (const auto& [script, says] : cases) {
+    const auto same = tiny.arguments("run" + std::to_string(++number), arguments);
+    const auto start = steady_clock::now();
+    const TwoRanks ranks = two_by_hand(kProgram, same, same, {{"PSANET_NCCL_STUB_SCRIPT", script}});
+    const ProgramResult other = ranks[0]->wait();
+    const double seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
+    INFO(script << ": " << seconds << " s, rank 0 said: " << other.err);
+    CHECK(other.exit_code == 5);
+    CHECK(seconds < 10);  // a rank that cannot be aborted ends ten seconds after its failure
+    CHECK(std::regex_search(other.err, std::regex(says)));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "engine/distributed/gloo_communicator.h"
 #include "models/checkpoint.h"
 #include "tests/apps/tiny_run.h"
+#include "tests/distributed/by_hand.h"
 #include "tests/support/catch.h"
 
 namespace psanet::tests {
@@ -23,39 +24,9 @@ bool skipped() {
   return !has_gloo();
 }
 
-std::vector<int> children_of(int process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
-  std::vector<int> children;
-  for (int child = 0; file >> child;) children.push_back(child);
-  return children;
-}
-
-/// Still there, and not only waiting to be looked at by a parent.
-bool runs(int process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
-  std::string line;
-  std::getline(file, line);
-  const size_t name = line.rfind(')');
-  return name != std::string::npos && line[name + 2] != 'Z';
-}
-
 std::vector<std::string> endless(const TinyRun& tiny, const std::string& run, const std::string& limit_seconds) {
   return tiny.arguments(run, {"--ranks", "3", "--collective-limit", limit_seconds, "--set", "batch=3",
                               "iterations=10000000", "save_every=10000000"});
-}
-
-/// Two ranks that nobody has started together, as on two machines.
-std::pair<std::unique_ptr<Running>, std::unique_ptr<Running>> two_by_hand(const std::vector<std::string>& zero,
-                                                                          const std::vector<std::string>& one) {
-  static int port = 20000 + ::getpid() % 20000;
-  ::setenv("WORLD_SIZE", "2", 1);
-  ::setenv("MASTER_PORT", std::to_string(++port).c_str(), 1);
-  ::setenv("RANK", "0", 1);
-  auto first = std::make_unique<Running>("psanet-train", zero);
-  ::setenv("RANK", "1", 1);
-  auto second = std::make_unique<Running>("psanet-train", one);
-  for (const char* name : {"WORLD_SIZE", "MASTER_PORT", "RANK"}) ::unsetenv(name);
-  return {std::move(first), std::move(second)};
 }
 
 std::string long_list_of_scales() {
@@ -184,12 +155,12 @@ TEST_CASE("processes: no rank ends behind a signal before everything is saved") 
   const std::vector<std::string> large =
       tiny.arguments("run", {"--set", "let.width=100000", "batch=2", "let.crop_h=9", "let.crop_w=9",
                              "iterations=10000000", "save_every=10000000"});
-  const auto [zero, one] = two_by_hand(large, large);
+  const TwoRanks ranks = two_by_hand("psanet-train", large, large);
   while (file_bytes(tiny.folder("run") / "metrics.jsonl").empty()) usleep(1000);
-  one->send(SIGTERM);
-  CHECK(one->wait().exit_code == 75);
+  ranks[1]->send(SIGTERM);
+  CHECK(ranks[1]->wait().exit_code == 75);
   CHECK(newest_of(tiny.folder("run")) > 0);
-  CHECK(zero->wait().exit_code == 75);
+  CHECK(ranks[0]->wait().exit_code == 75);
 }
 
 TEST_CASE("processes: ranks that would not train the same are one line") {
@@ -211,13 +182,13 @@ TEST_CASE("processes: ranks that would not train the same are one line") {
   };
   for (const Case& c : cases) {
     const bool resumes = c.zero[0] == "--resume";
-    const auto [zero, one] = two_by_hand(tiny.arguments(resumes ? "run" : "zero", c.zero),
-                                         tiny.arguments(resumes ? "elsewhere" : "zero", c.one));
-    const ProgramResult result = one->wait();
+    const TwoRanks ranks = two_by_hand("psanet-train", tiny.arguments(resumes ? "run" : "zero", c.zero),
+                                       tiny.arguments(resumes ? "elsewhere" : "zero", c.one));
+    const ProgramResult result = ranks[1]->wait();
     INFO("it said: " << result.out << result.err);
     CHECK(result.exit_code == 2);
     CHECK(result.err.find(c.says) != std::string::npos);
-    const ProgramResult first = zero->wait();
+    const ProgramResult first = ranks[0]->wait();
     CHECK(first.exit_code == 2);
     CHECK(first.err.find("rank 0: 1 of 2 ranks differ from rank 0, and say in what") != std::string::npos);
   }
@@ -287,6 +258,14 @@ TEST_CASE("processes: twenty times a rank stands still and the others end behind
       for (int rank : ranks[i]) CHECK_FALSE(runs(rank));
     }
   }
+}
+
+TEST_CASE("processes: a rank that stands still for seven seconds harms nothing") {
+  if (!skipped()) check_that_a_pause_harms_nothing("psanet-train", {});
+}
+
+TEST_CASE("processes: a rank that fails ends the other within ten seconds and is named") {
+  if (!skipped()) check_that_a_failure_ends_the_other("psanet-train", {});
 }
 
 TEST_CASE("processes: a killed launcher takes its ranks along") {

@@ -7,8 +7,24 @@
 #include <vector>
 
 #include "engine/distributed/gloo_communicator.h"
+#include "engine/distributed/store_server.h"
 
 namespace psanet::tests {
+
+/// What an E that f() throws says.
+template <class E, class F>
+std::string message_of(F&& f) {
+  try {
+    f();
+  } catch (const E& e) {
+    return e.what();
+  }
+  return "nothing was thrown";
+}
+
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 /// body(communicator) on `world` threads; rethrows the first rank's exception, when all are done.
 inline void on_ranks(int world, const std::function<void(std::shared_ptr<HostCommunicator>)>& body,

@@ -65,12 +65,12 @@ TEST_CASE("graph: sources are found by name and kind, and share one space of nam
   Graph g;
   g.input("x", kVector);
   const Value w = g.parameter("w", kVector, Initializer::constant(1));
-  g.state("s", kVector, Initializer::constant(0));
+  g.statistic("s", "norm", kVector, Initializer::constant(0));
   g.constant("c", kVector, 2);
-  CHECK(g.find_source("w") == w);
-  CHECK_FALSE(g.find_source("y"));
+  CHECK(g.find_parameter("w") == w);
+  CHECK_FALSE(g.find_input("y"));
   CHECK(g.sources(Source::Kind::parameter) == Values{w});
-  CHECK(error_of([&] { g.state("w", kVector, Initializer::constant(0)); }) ==
+  CHECK(error_of([&] { g.statistic("w", "norm", kVector, Initializer::constant(0)); }) ==
         "w: two nodes of this name; names must be unique");
 }
 
@@ -176,14 +176,14 @@ TEST_CASE("prune: what no output needs is gone, updates of kept state stay") {
   Graph g;
   const Value x = g.input("x", kVector), rate = g.input("rate", f32({1}));
   const Value w = g.parameter("w", kVector, Initializer::constant(0)),
-              v = g.state("v", kVector, Initializer::constant(0));
+              v = g.kept_for(Source::Kind::momentum, w);
   g.input("unread", kVector);
   g.add("dead", Relu{}, {x});
   g.output("y", g.add("y", Scale{2}, {x}));
   layers::Sgd sgd;
   sgd.rate_factor = sgd.weight_decay = {0};
   g.apply("sgd", sgd, {rate, w, v, x});
-  CHECK(names(prune(g)) == std::vector<std::string>{"x", "rate", "w", "v", "y", "sgd"});
+  CHECK(names(prune(g)) == std::vector<std::string>{"x", "rate", "w", "momentum.w", "y", "sgd"});
   CHECK(names(prune_updates(g)) == std::vector<std::string>{"x", "y"});
 }
 

@@ -1,6 +1,9 @@
 // The arena: buffers that live together lie apart.
 #include "engine/memory_plan.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "engine/random.h"
 #include "tests/support/catch.h"
 
@@ -50,6 +53,54 @@ TEST_CASE("memory plan: random buffers never overlap while both live, and the bo
     live += static_cast<double>(plan.live_bytes);
   }
   CHECK(total <= 1.15 * live);  // it also has to be a good plan
+}
+
+/// The same rule without the tree: for each buffer a look at all that were placed before.
+std::vector<int64_t> placed_one_by_one(const std::vector<BufferLife>& buffers) {
+  const auto aligned = [](int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
+  std::vector<size_t> order(buffers.size()), placed;
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<int64_t> offset(buffers.size(), 0);
+  for (size_t id : order) {
+    if (buffers[id].bytes == 0) continue;
+    std::sort(placed.begin(), placed.end(), [&](size_t a, size_t b) { return offset[a] < offset[b]; });
+    for (size_t other : placed) {
+      if (!together(buffers[id], buffers[other])) continue;
+      if (offset[id] + aligned(buffers[id].bytes) <= offset[other]) break;
+      offset[id] = std::max(offset[id], offset[other] + aligned(buffers[other].bytes));
+    }
+    placed.push_back(id);
+  }
+  return offset;
+}
+
+TEST_CASE("memory plan: every buffer has the lowest place that is free during its life") {
+  for (uint64_t round = 0; round < 200; ++round) {
+    const uint64_t key = hash_name("lowest") + round;
+    std::vector<BufferLife> buffers;
+    for (uint64_t i = 0; i < random_bits(key, 0) % 120; ++i) {
+      const int first = static_cast<int>(random_bits(key, 4 * i + 1) % 70);
+      const int length = static_cast<int>(random_bits(key, 4 * i + 2) % (i % 3 == 0 ? 70 : 9));
+      buffers.push_back({static_cast<int64_t>(random_bits(key, 4 * i + 3) % 2000), first, first + length});
+    }
+    REQUIRE(plan_memory(buffers, kAlignment).offset_bytes == placed_one_by_one(buffers));
+  }
+}
+
+/// Activations of a chain of n layers, read again by a backward pass that goes back along the chain.
+std::vector<BufferLife> training_chain(int n) {
+  std::vector<BufferLife> buffers;
+  for (int i = 0; i < n; ++i) buffers.push_back({640 + i % 7 * 64, i, 2 * n - i});
+  for (int i = n; i < 2 * n; ++i) buffers.push_back({640 + i % 5 * 64, i, i + 1});
+  return buffers;
+}
+
+TEST_CASE("memory plan: the work grows like the number of buffers, not like its square") {
+  const auto lookups = [](int n) { return static_cast<double>(plan_memory(training_chain(n), kAlignment).lookups); };
+  const double small = lookups(4000), large = lookups(32000);
+  CHECK(large / small < 8 * 2);  // 8 times the buffers; the rest is the logarithms, and pieces
+  CHECK(large / 64000 < 400);    // of each buffer
 }
 
 TEST_CASE("memory plan: the bound is the largest sum that lives at one step") {

@@ -1,7 +1,8 @@
-// Parameters: initial values, file order, loading by name.
+// Parameters: what is kept between runs, under which keys, from which initial values.
 #include "engine/parameters.h"
 
 #include <cmath>
+#include <utility>
 
 #include "engine/error.h"
 #include "layers/arithmetic.h"
@@ -10,41 +11,14 @@
 namespace psanet::tests {
 namespace {
 
-FileTensor floats(std::vector<int64_t> shape, const std::vector<float>& values) {
-  return FileTensor::of(std::move(shape), std::span<const float>(values));
-}
-
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const WeightsError& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
 /// A weight [2,1,2,3] (O,kh,kw,I), a bias, a running mean and a momentum.
 Graph small_graph() {
   Graph g;
   g.parameter("conv.weight", f32({2, 1, 2, 3}), Initializer::uniform(0.5), FileLayout::conv_weight);
-  g.parameter("conv.bias", f32({2}), Initializer::constant(7));
-  g.state("bn.running_mean", f32({2}), Initializer::constant(0));
-  g.state("momentum.conv.bias", f32({2}), Initializer::constant(0));
+  const Value bias = g.parameter("conv.bias", f32({2}), Initializer::constant(7));
+  g.statistic("bn.running_mean", "bn", f32({2}), Initializer::constant(0));
+  g.kept_for(Source::Kind::momentum, bias);
   return g;
-}
-
-const std::vector<float> kFileWeight = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};  // [2,3,1,2]: O,I,kh,kw
-const std::vector<float> kOurWeight = {0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11};   // [2,1,2,3]: O,kh,kw,I
-
-Safetensors small_file(const std::string& prefix) {
-  Safetensors file;
-  file.tensors[prefix + "conv.weight"] = floats({2, 3, 1, 2}, kFileWeight);
-  file.tensors[prefix + "conv.bias"] = floats({2}, {1, 2});
-  file.tensors[prefix + "bn.running_mean"] = floats({2}, {3, 4});
-  const std::vector<int64_t> count = {5};
-  file.tensors[prefix + "bn.num_batches_tracked"] = FileTensor::of({}, std::span<const int64_t>(count));
-  return file;
 }
 
 TEST_CASE("parameters: initial values depend on seed and name alone") {
@@ -95,67 +69,41 @@ TEST_CASE("parameters: adding a graph again keeps the values") {
   CHECK_THROWS_AS(parameters.tensor("conv"), std::logic_error);
 }
 
-TEST_CASE("parameters: files have convolution weights as O,I,kh,kw, we have O,kh,kw,I") {
+TEST_CASE("parameters: weights and statistics share one set of names and momentum has names of its own") {
   Device device = Device::cpu(1);
+  Graph g = small_graph();
+  g.parameter("momentum.conv.bias", f32({3}), Initializer::constant(5));
   Parameters parameters(device);
-  parameters.add(small_graph(), 1);
-  const auto report = load_weights(parameters, small_file(""), "a.safetensors", true);
-  CHECK(report.loaded.size() == 3);
-  CHECK(parameters.tensor("conv.weight").get<float>() == kOurWeight);
-  for (const Parameters::Entry& entry : parameters.entries()) {
-    if (entry.name != "conv.weight") continue;
-    const FileTensor back = parameters.to_file(entry);
-    CHECK(back.shape == std::vector<int64_t>{2, 3, 1, 2});
-    CHECK(back.values<float>() == kFileWeight);
-  }
+  parameters.add(g, 1);
+  CHECK(parameters.tensor("momentum.conv.bias").get<float>() == std::vector<float>{5, 5, 5});
+  CHECK(parameters.tensor({Source::Kind::momentum, "conv.bias"}).get<float>() == std::vector<float>{0, 0});
+  CHECK_THROWS_AS(g.statistic("conv.bias", "conv", f32({2}), Initializer::constant(0)), ConfigError);
 }
 
-TEST_CASE("parameters: the prefix of official checkpoints is ignored") {
+TEST_CASE("parameters: the version grows with every way to change a value") {
   Device device = Device::cpu(1);
   Parameters parameters(device);
+  uint64_t version = parameters.version();
+  const auto grew = [&] { return std::exchange(version, parameters.version()) < version; };
   parameters.add(small_graph(), 1);
-  load_weights(parameters, small_file("module."), "a.safetensors", true);
-  CHECK(parameters.tensor("bn.running_mean").get<float>() == std::vector<float>{3, 4});
-}
-
-TEST_CASE("parameters: a strict load names what is missing and what is left over, a loose one reports it") {
-  Device device = Device::cpu(1);
-  Parameters parameters(device);
+  CHECK(grew());
   parameters.add(small_graph(), 1);
-  Safetensors file = small_file("");
-  file.tensors.erase("conv.bias");
-  file.tensors["fc.weight"] = floats({1}, {0});
-  const LoadReport report = load_weights(parameters, file, "a.safetensors", false);
-  CHECK(report.missing == std::vector<std::string>{"conv.bias"});
-  CHECK(report.unused == std::vector<std::string>{"fc.weight"});
-  CHECK(report.loaded == std::vector<std::string>{"conv.weight", "bn.running_mean"});
-  CHECK(error_of([&] { load_weights(parameters, file, "a.safetensors", true); }) ==
-        "a.safetensors: does not fit the model: 1 (conv.bias) tensors of the model are missing in it, 1 (fc.weight) of "
-        "it are not in the model");
-  for (int i = 0; i < 9; ++i) file.tensors["more" + std::to_string(i)] = floats({1}, {0});
-  CHECK(error_of([&] {
-          load_weights(parameters, file, "a.safetensors", true);
-        }).find("10 (fc.weight, more0, more1, more2, ...)") != std::string::npos);
-}
-
-TEST_CASE("parameters: a tensor of another shape is refused by file, name and both shapes") {
-  Device device = Device::cpu(1);
-  Parameters parameters(device);
-  parameters.add(small_graph(), 1);
-  Safetensors file = small_file("module.");
-  file.tensors["module.conv.weight"] = floats({3, 2, 1, 2}, kFileWeight);
-  CHECK(error_of([&] { load_weights(parameters, file, "a.safetensors", false); }) ==
-        "a.safetensors: tensor \"conv.weight\" has shape [3,2,1,2], the model wants [2,3,1,2]");
-}
-
-TEST_CASE("parameters: momentum in a file is loaded, its absence is no fault") {
-  Device device = Device::cpu(1);
-  Parameters parameters(device);
-  parameters.add(small_graph(), 1);
-  Safetensors file = small_file("");
-  file.tensors["momentum.conv.bias"] = floats({2}, {8, 9});
-  CHECK(load_weights(parameters, file, "a.safetensors", true).loaded.size() == 4);
-  CHECK(parameters.tensor("momentum.conv.bias").get<float>() == std::vector<float>{8, 9});
+  CHECK_FALSE(grew());
+  parameters.tensor("conv.bias").get<float>();
+  CHECK_FALSE(grew());
+  Tensor bias = parameters.tensor("conv.bias");
+  bias.set(std::vector<float>{1, 2});
+  CHECK(grew());
+  bias.zero();
+  CHECK(grew());
+  static_cast<float*>(bias.writable())[0] = 3;
+  CHECK(grew());
+  const std::vector<float> two = {1, 2};
+  parameters.from_file(parameters.entry({Source::Kind::parameter, "conv.bias"}),
+                       FileTensor::of({2}, std::span<const float>(two)), "file");
+  CHECK(grew());
+  parameters.updated();
+  CHECK(grew());
 }
 
 }  // namespace

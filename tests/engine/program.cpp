@@ -108,7 +108,7 @@ TEST_CASE("program: a parameter is no input, and a wrong number or type of value
         "tensor f32[4] accessed as 4 values of i64");
 }
 
-TEST_CASE("program: what depends on parameters alone is computed once, and again after refresh()") {
+TEST_CASE("program: what depends on parameters alone is computed once, and again when they were changed") {
   Device device = Device::cpu(1);
   Graph g;
   const Counting once, always;
@@ -123,7 +123,6 @@ TEST_CASE("program: what depends on parameters alone is computed once, and again
   CHECK(*always.runs == 5);
   CHECK(program.output("y").get<float>() == Floats{6, 6, 6, 6});
   Tensor(parameters.tensor("w")).set(Floats{1, 0, 0, 0});
-  program.refresh();
   program.run();
   CHECK(*once.runs == 2);
   CHECK(program.output("y").get<float>() == Floats{3, 0, 0, 0});
@@ -133,7 +132,7 @@ TEST_CASE("program: what an update changes is not computed once") {
   Device device = Device::cpu(1);
   Graph g;
   const Value w = g.parameter("w", kVector, Initializer::constant(1));
-  const Value v = g.state("v", kVector, Initializer::constant(0));
+  const Value v = g.kept_for(Source::Kind::momentum, w);
   g.output("y", g.add("y", Scale{10}, {w}));
   g.apply("sgd", plain_sgd(), {g.input("rate", f32({1})), w, v, g.input("g", kVector)});
   Parameters parameters(device);
@@ -147,7 +146,7 @@ TEST_CASE("program: what an update changes is not computed once") {
   CHECK(parameters.tensor("w").get<float>() == Floats{-1, 1, 1, 1});
 }
 
-TEST_CASE("program: packed weights follow the parameters after refresh()") {
+TEST_CASE("program: packed weights follow the parameters") {
   Device device = Device::cpu(2);
   Graph g;
   const Value w = g.parameter("w", f32({1, 1, 1, 4}), Initializer::constant(1));
@@ -158,7 +157,6 @@ TEST_CASE("program: packed weights follow the parameters after refresh()") {
   program.run();
   CHECK(program.output("y").get<float>() == Floats{10});
   Tensor(parameters.tensor("w")).set(Floats{0, 0, 0, 2});
-  program.refresh();
   program.run();
   CHECK(program.output("y").get<float>() == Floats{8});
 }
@@ -167,7 +165,7 @@ TEST_CASE("program: reading a value after its update in place is refused, before
   Device device = Device::cpu(1);
   Graph g;
   const Value w = g.parameter("w", kVector, Initializer::constant(1));
-  const Value v = g.state("v", kVector, Initializer::constant(0));
+  const Value v = g.kept_for(Source::Kind::momentum, w);
   g.apply("optimiser", plain_sgd(), {g.input("rate", f32({1})), w, v, g.input("g", kVector)});
   g.output("y", g.add("late", Scale{1}, {w}));
   Parameters parameters(device);
@@ -186,7 +184,6 @@ TEST_CASE("program: running again allocates nothing") {
   Parameters parameters(device);
   Program program(device, g, parameters);
   program.run();
-  program.refresh();
   program.run();
   const int64_t before = allocations();
   for (int i = 0; i < 10; ++i) program.run();
@@ -241,6 +238,115 @@ TEST_CASE("program: an op may take the memory of an input that nobody reads late
   program.input("x").set(Floats(1000, 3));
   program.run();
   CHECK(program.output("y").get<float>() == Floats(1000, 9));
+}
+
+/// y0 = a + 1, y1 = b + 1; both may lie in either input.
+struct Both {
+  static constexpr const char* kName = "both";
+  void fields(Fields&) {}
+  Types infer(const Types& in) const { return {in[0], in[1]}; }
+  Launch lower(Lowering& l) const {
+    return {[n = l.in(0).elements()](const Buffers& b) {
+      for (int64_t i = 0; i < n; ++i) {
+        const float first = b.in(0)[i] + 1, second = b.in(1)[i] + 1;
+        b.out(0)[i] = first;
+        b.out(1)[i] = second;
+      }
+    }};
+  }
+  std::vector<Sharing> shares() const { return {{0, 0}, {0, 1}, {1, 0}, {1, 1}}; }
+};
+
+/// y = x[i] * w[n-1-i]: may lie in x, but not in w.
+struct Mirrored {
+  static constexpr const char* kName = "mirrored";
+  void fields(Fields&) {}
+  Types infer(const Types& in) const { return {in[0]}; }
+  Launch lower(Lowering& l) const {
+    return {[n = l.in(0).elements()](const Buffers& b) {
+      for (int64_t i = 0; i < n; ++i) b.out(0)[i] = b.in(0)[i] * b.in(1)[n - 1 - i];
+    }};
+  }
+  std::vector<Sharing> shares() const { return {{0, 0}}; }
+};
+
+TEST_CASE("program: two outputs never lie in the memory of one value that is read twice") {
+  Device device = Device::cpu(1);
+  Graph g;
+  const Value a = g.add("a", Relu{}, {g.input("x", kVector)});
+  const Values both = g.apply("both", Both{}, {a, a});
+  g.output("y", g.add("y", layers::Concat{0}, both));
+  Parameters parameters(device);
+  Program program(device, g, parameters);
+  program.input("x").set(Floats{1, 2, 3, 4});
+  program.run();
+  CHECK(program.output("y").get<float>() == Floats{2, 3, 4, 5, 2, 3, 4, 5});
+}
+
+TEST_CASE("program: an op that reads a value in two ways takes its memory only if both ways allow it") {
+  Device device = Device::cpu(1);
+  Graph g;
+  const Value a = g.add("a", Relu{}, {g.input("x", kVector)});
+  g.output("y", g.add("y", Mirrored{}, {a, a}));
+  Parameters parameters(device);
+  Program program(device, g, parameters);
+  program.input("x").set(Floats{1, 2, 3, 4});
+  program.run();
+  CHECK(program.output("y").get<float>() == Floats{4, 6, 6, 4});
+}
+
+TEST_CASE("program: planning sixty thousand nodes takes a count of steps that grows like the nodes") {
+  const auto plan = [](int nodes) {
+    Graph g;
+    Value v = g.input("x", kVector);
+    std::vector<PlannedCall> runs;
+    for (int i = 0; i < nodes; ++i) {
+      v = g.add("n", i % 3 == 0 ? Op(Scale{2}) : Op(Relu{}), {v});
+      runs.push_back({v.node});
+    }
+    g.output("y", v);
+    return plan_program(g, {}, runs);
+  };
+  const ProgramPlan small = plan(7500), large = plan(60000);
+  CHECK(large.arena_bytes == small.arena_bytes);
+  CHECK(large.lookups < 8 * 2 * small.lookups);
+  Device device = Device::cpu(1);
+  Graph g;
+  Value v = g.input("x", kVector);
+  for (int i = 0; i < 60000; ++i) v = g.add("n", Relu{}, {v});
+  g.output("y", v);
+  Parameters parameters(device);
+  Program program(device, g, parameters);
+  program.input("x").set(Floats{1, -2, 3, -4});
+  program.run();
+  CHECK(program.output("y").get<float>() == Floats{1, 0, 3, 0});
+}
+
+TEST_CASE("program: what one program updates another one computes anew by itself") {
+  Device device = Device::cpu(1);
+  Graph training, evaluation;
+  {
+    const Value w = training.parameter("w", kVector, Initializer::constant(1));
+    const Value v = training.kept_for(Source::Kind::momentum, w);
+    training.apply("sgd", plain_sgd(), {training.input("rate", f32({1})), w, v, training.input("g", kVector)});
+  }
+  const Counting once;
+  const Value w = evaluation.parameter("w", kVector, Initializer::constant(1));
+  const Value folded = evaluation.add("folded", once, {w});
+  evaluation.output("y", evaluation.add("y", Add{}, {evaluation.input("x", kVector), folded}));
+  Parameters parameters(device);
+  Program step(device, training, parameters), eval(device, evaluation, parameters);
+  step.input("rate").set(Floats{1});
+  step.input("g").set(Floats{1, 2, 3, 4});
+  eval.run();
+  eval.run();
+  CHECK(*once.runs == 1);
+  step.run();
+  eval.run();
+  CHECK(eval.output("y").get<float>() == Floats{0, -1, -2, -3});
+  CHECK(*once.runs == 2);
+  eval.run();
+  CHECK(*once.runs == 2);
 }
 
 TEST_CASE("program: the memory report adds up and is known before anything is allocated") {

@@ -14,22 +14,11 @@
 #include "tests/support/build.h"
 #include "tests/support/catch.h"
 #include "tests/support/graph_run.h"
+#include "tests/support/random_network.h"
 #include "tests/support/references.h"
 
 namespace psanet::tests {
 namespace {
-
-class Dice {
- public:
-  explicit Dice(uint64_t key) : key_(key) {}
-  int64_t below(int64_t limit) {
-    return static_cast<int64_t>(random_bits(key_, next_++) % static_cast<uint64_t>(limit));
-  }
-  double unit() { return random_unit(key_, next_++); }
-
- private:
-  uint64_t key_, next_ = 0;
-};
 
 /// Two inputs "x" and "y", some 25 ops on values drawn at random, and an output "out" of 6 values that the last few
 /// values flow into; "early" is another output, somewhere in the middle.
@@ -148,7 +137,7 @@ TEST_CASE("random graphs: gradients are those of finite differences") {
     s.graph.clear_outputs();
     const Value loss = dot(s.graph, "loss", out, s.graph.input("upstream", upstream.type));
     Values wanted;
-    for (const char* name : {"x", "y"}) wanted.push_back(s.graph.find_source(name));
+    for (const char* name : {"x", "y"}) wanted.push_back(s.graph.find_input(name));
     add_gradients(s.graph, loss, wanted);
     s.inputs.assign(inputs.begin(), inputs.end());
     s.inputs.emplace_back("upstream", upstream);

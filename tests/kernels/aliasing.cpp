@@ -2,6 +2,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/pointwise.h"
 #include "kernels/softmax.h"
 #include "tests/kernels/support.h"
 #include "tests/support/catch.h"
@@ -34,11 +35,11 @@ TEST_CASE("elementwise kernels work in place") {
     CHECK(same_bits(both, y));
   };
   const float factor = 0.3f;
-  check(in.a, [&](const float* x, float* to) { relu_forward(ctx, kCount, x, to); });
-  check(in.a, [&](const float* x, float* to) { relu_backward(ctx, kCount, in.b.data(), x, to); });
-  check(in.a, [&](const float* x, float* to) { add(ctx, kCount, x, in.b.data(), to); });
-  check(in.a, [&](const float* x, float* to) { add(ctx, kCount, in.b.data(), x, to); });
-  check(in.a, [&](const float* x, float* to) { scale(ctx, kCount, 0.7f, x, to); });
+  check(in.a, [&](const float* x, float* to) { map(ctx, kCount, Relu{}, x, to); });
+  check(in.a, [&](const float* x, float* to) { map(ctx, kCount, ReluGradient{}, in.b.data(), x, to); });
+  check(in.a, [&](const float* x, float* to) { map(ctx, kCount, Sum{}, x, in.b.data(), to); });
+  check(in.a, [&](const float* x, float* to) { map(ctx, kCount, Sum{}, in.b.data(), x, to); });
+  check(in.a, [&](const float* x, float* to) { map(ctx, kCount, Times{0.7f}, x, to); });
   check(in.a, [&](const float* x, float* to) { scale_by(ctx, kCount, &factor, x, to); });
   check(in.a, [&](const float* x, float* to) { bias_add(ctx, {kRows, kChannels}, x, in.bias.data(), to); });
   check(in.a, [&](const float* x, float* to) { softmax_forward(ctx, {kRows, kChannels}, x, to); });

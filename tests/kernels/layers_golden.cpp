@@ -7,6 +7,7 @@
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/loss.h"
+#include "kernels/pointwise.h"
 #include "kernels/pool.h"
 #include "kernels/softmax.h"
 #include "tests/kernels/support.h"
@@ -239,9 +240,9 @@ TEST_CASE("dropped channels and ReLU agree with the reference numbers") {
   for_cases("relu", 1, [](CpuContext& ctx, const Case& c) {
     const Floats x = c.values("x"), d_y(x.size(), 1.0f);
     Floats y = like(x), d_x = like(x);
-    relu_forward(ctx, static_cast<int64_t>(x.size()), x.data(), y.data());
+    map(ctx, static_cast<int64_t>(x.size()), Relu{}, x.data(), y.data());
     CHECK(c.compare(y, "y", 0) == "");
-    relu_backward(ctx, static_cast<int64_t>(x.size()), y.data(), d_y.data(), d_x.data());
+    map(ctx, static_cast<int64_t>(x.size()), ReluGradient{}, y.data(), d_y.data(), d_x.data());
     CHECK(c.compare(d_x, "grad_x", 0) == "");
   });
 }

@@ -3,9 +3,9 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/dropout.h"
-#include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "kernels/loss.h"
+#include "kernels/pointwise.h"
 #include "kernels/pool.h"
 #include "kernels/psa.h"
 #include "kernels/softmax.h"
@@ -137,7 +137,7 @@ TEST_CASE("ReLU and the search for bad values see NaN and infinity") {
   x[65536] = kNan;
   CHECK(first_non_finite(ctx, count, x.data()) == 65536);
   Floats y(x.size());
-  relu_forward(ctx, count, x.data(), y.data());
+  map(ctx, count, Relu{}, x.data(), y.data());
   CHECK(std::isnan(y[65536]));
   CHECK(y[123456] == 0);
   CHECK(y[199999] == kInfinity);

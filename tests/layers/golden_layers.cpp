@@ -6,6 +6,7 @@
 #include "layers/arithmetic.h"
 #include "layers/cross_entropy.h"
 #include "layers/dropout2d.h"
+#include "models/weights_file.h"
 #include "tests/support/build.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
@@ -87,7 +88,7 @@ void check_word(const GoldenFile& file, const std::string& name) {
     weights.tensors["layer.running_mean"] = file.below(name + ".").at("running_mean_in");
     weights.tensors["layer.running_var"] = file.below(name + ".").at("running_var_in");
   }
-  load_weights(parameters, weights, "golden", false);
+  models::load_weights(parameters, weights, "golden", false);
   write_values(program.input("x"), x);
   if (program.has_input("grad_y")) write_values(program.input("grad_y"), grad_y);
   program.run();

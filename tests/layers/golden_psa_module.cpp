@@ -3,6 +3,7 @@
 
 #include "engine/program.h"
 #include "layers/passes/passes.h"
+#include "models/weights_file.h"
 #include "tests/support/build.h"
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
@@ -85,7 +86,7 @@ void check_case(const GoldenFile& file, const std::string& name, Passes passes) 
     graph = layers::optimize_for_evaluation(graph);
   } else {
     Values wanted = graph.sources(Source::Kind::parameter);
-    wanted.push_back(graph.find_source("x"));
+    wanted.push_back(graph.find_input("x"));
     const Value upstream = graph.input("gy", gy.type);
     add_gradients(graph, dot(graph, "loss", graph.output("out.y"), upstream), wanted);
   }
@@ -93,7 +94,7 @@ void check_case(const GoldenFile& file, const std::string& name, Passes passes) 
   Device device = test_device();
   Parameters parameters(device);
   Program program(device, graph, parameters);
-  load_weights(parameters, file.below(name + ".param."), "golden", true);
+  models::load_weights(parameters, file.below(name + ".param."), "golden", true);
   write_values(program.input("x"), x);
   if (program.has_input("gy")) write_values(program.input("gy"), gy);
   program.run();

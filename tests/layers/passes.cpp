@@ -65,7 +65,7 @@ HostTensors outputs_of(const Graph& graph) {
     const Node& input = graph.node(v);
     s.inputs.emplace_back(input.name, noise(input.name, graph.type(v), 0, 2));
   }
-  for (Source::Kind kind : {Source::Kind::parameter, Source::Kind::state}) {
+  for (Source::Kind kind : {Source::Kind::parameter, Source::Kind::statistic}) {
     for (Value v : graph.sources(kind)) {
       const std::string& name = graph.node(v).name;
       const bool positive = name.find("running_var") != std::string::npos;

@@ -67,12 +67,11 @@ struct Accumulating {
   void run_update(float rate) {
     update.input("rate").set(std::vector<float>{rate});
     update.run();
-    step.refresh();
   }
 };
 
-std::vector<float> values(const Parameters& parameters, const std::string& name) {
-  return parameters.tensor(name).get<float>();
+std::vector<float> values(const Parameters& parameters, const SourceKey& key) {
+  return parameters.tensor(key).get<float>();
 }
 
 TEST_CASE("accumulation: three batches of two are one batch of six") {
@@ -81,7 +80,8 @@ TEST_CASE("accumulation: three batches of two are one batch of six") {
   Program step(device, models::training_step(plain_network(6), options_of(false)), whole, 1);
   Accumulating parts(device, 2);
   const char* const names[] = {"layer0.0.weight", "cls.weight", "cls.bias", "aux.weight"};
-  const std::vector<float> start = values(whole, "layer0.0.weight");
+  const SourceKey first{Source::Kind::parameter, "layer0.0.weight"};
+  const std::vector<float> start = values(whole, first);
   for (int64_t update = 0; update < 4; ++update) {
     for (int64_t i = 0; i < 6; ++i) set_image(step, i, 6 * update + i);
     step.input("rate").set(std::vector<float>{0.05f});
@@ -96,15 +96,15 @@ TEST_CASE("accumulation: three batches of two are one batch of six") {
       CHECK(parts.update.output(loss).get<float>()[0] == Approx(step.output(loss).get<float>()[0]).epsilon(2e-6));
     }
     for (const std::string name : names) {
-      for (const std::string& tensor : {name, "momentum." + name}) {
-        INFO(tensor);
-        const std::vector<float> wanted = values(whole, tensor), found = values(parts.parameters, tensor);
+      for (const Source::Kind kind : {Source::Kind::parameter, Source::Kind::momentum}) {
+        INFO(name << ", kind " << static_cast<int>(kind));
+        const std::vector<float> wanted = values(whole, {kind, name}), found = values(parts.parameters, {kind, name});
         REQUIRE(found.size() == wanted.size());
         for (size_t i = 0; i < wanted.size(); ++i) CHECK(found[i] == Approx(wanted[i]).margin(3e-6));
       }
     }
   }
-  CHECK(values(whole, "layer0.0.weight") != start);
+  CHECK(values(whole, first) != start);
 }
 
 TEST_CASE("accumulation: the update starts the sums anew and neither program allocates") {
@@ -113,10 +113,10 @@ TEST_CASE("accumulation: the update starts the sums anew and neither program all
   for (int64_t i = 0; i < 2; ++i) set_image(parts.step, i, i);
   for (int round = 0; round < 2; ++round) {
     parts.step.run();
-    CHECK(values(parts.parameters, "accumulated.loss.valid")[0] > 0);
+    CHECK(values(parts.parameters, {Source::Kind::loss_sum, "loss.valid"})[0] > 0);
     parts.run_update(0.01f);
     for (const Parameters::Entry& entry : parts.parameters.entries()) {
-      if (Parameters::in_files(entry)) continue;
+      if (entry.source.in_files()) continue;
       INFO(entry.name);
       for (float value : entry.tensor.get<float>()) REQUIRE(value == 0);
     }
@@ -131,7 +131,7 @@ TEST_CASE("accumulation: the update starts the sums anew and neither program all
 TEST_CASE("accumulation: one batch whose loss is not finite and the whole update changes nothing") {
   Device device = Device::cpu(1);
   Accumulating parts(device, 1);
-  const std::vector<float> before = values(parts.parameters, "cls.weight");
+  const std::vector<float> before = values(parts.parameters, {Source::Kind::parameter, "cls.weight"});
   set_image(parts.step, 0, 1);
   parts.step.run();
   std::vector<float> pixels = parts.step.input("image").get<float>();
@@ -140,12 +140,12 @@ TEST_CASE("accumulation: one batch whose loss is not finite and the whole update
   parts.step.run();
   parts.run_update(0.1f);
   CHECK_FALSE(std::isfinite(parts.update.output("loss").get<float>()[0]));
-  CHECK(values(parts.parameters, "cls.weight") == before);
+  CHECK(values(parts.parameters, {Source::Kind::parameter, "cls.weight"}) == before);
   set_image(parts.step, 0, 1);
   parts.step.run();
   parts.run_update(0.1f);
   CHECK(std::isfinite(parts.update.output("loss").get<float>()[0]));
-  CHECK(values(parts.parameters, "cls.weight") != before);
+  CHECK(values(parts.parameters, {Source::Kind::parameter, "cls.weight"}) != before);
 }
 
 TEST_CASE("the loss at the scores takes labels of the map's size and is the plain cross entropy there") {
@@ -154,7 +154,7 @@ TEST_CASE("the loss at the scores takes labels of the map's size and is the plai
   options.loss_at_scores = true;
   options.update = false;
   const Graph graph = models::training_step(plain_network(1), options);
-  CHECK(graph.type(graph.find_source("label")) == Type{DType::u8, {1, kMap, kMap}});
+  CHECK(graph.type(graph.find_input("label")) == Type{DType::u8, {1, kMap, kMap}});
   Graph scores = plain_network(1);
   int id = 0;
   for (const Node& node : scores.nodes()) {

@@ -255,14 +255,14 @@ TEST_CASE("checkpoint: a changed network is told by its nodes and by its tensors
   was.add(a, 1);
   is.add(classes, 1);
   Safetensors tensors = models::to_file(was, 0, true);
-  CHECK(models::tensor_differences(tensors, was).empty());
-  const auto by_classes = models::tensor_differences(tensors, is);
+  CHECK(models::tensor_differences(tensors, was, "file").empty());
+  const auto by_classes = models::tensor_differences(tensors, is, "file");
   CHECK(by_classes.size() == 4);  // weight and bias of both heads
   CHECK(std::find(by_classes.begin(), by_classes.end(),
                   "parameter \"cls.4.weight\": was [5,512,1,1], is [7,512,1,1]") != by_classes.end());
   tensors.tensors["gone.weight"] = tensors.at("cls.4.weight");
   tensors.tensors.erase("cls.4.bias");
-  const auto others = models::tensor_differences(tensors, was);
+  const auto others = models::tensor_differences(tensors, was, "file");
   CHECK(others == std::vector<std::string>{"parameter \"cls.4.bias\": was not there, is [5]",
                                            "tensor \"gone.weight\": was [5,512,1,1], is not in the model"});
 }

@@ -91,7 +91,7 @@ void check_gradients(GoldenNetwork& net, Program& program) {
   }
   for (size_t i = 0; i < names.size(); ++i) {
     INFO(names[i]);
-    const HostTensor found = net.file_order(names[i], program.output("grad." + names[i]));
+    const HostTensor found = net.file_order(names[i], program.gradient(names[i]));
     CHECK(norm(found.values) == Approx(norms[i]).epsilon(0).margin(allow.norm * norms[i] + allow.absolute));
     CHECK(hash_projection(names[i], net.seed, found.values) ==
           Approx(projections[i]).epsilon(0).margin(allow.projection * norms[i] + allow.absolute));
@@ -100,8 +100,8 @@ void check_gradients(GoldenNetwork& net, Program& program) {
     CHECK(distance(found.values, wanted.values) <= allow.full * norm(wanted.values) + allow.absolute);
   }
   // The model has no other parameters, and the file no others.
-  for (const auto& [name, value] : program.graph().outputs()) {
-    if (name.rfind("grad.", 0) == 0) CHECK(std::find(names.begin(), names.end(), name.substr(5)) != names.end());
+  for (const auto& [name, value] : program.graph().gradients()) {
+    CHECK(std::find(names.begin(), names.end(), name) != names.end());
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "layers/passes/passes.h"
 #include "models/training_step.h"
+#include "models/weights_file.h"
 #include "tests/models/golden_network.h"
 #include "tests/support/build.h"
 #include "tests/support/catch.h"
@@ -68,7 +69,7 @@ void check_steps(const std::string& name) {
   Program train(device, models::training_step(forward, options), parameters);
   options.update = false;
   Program gradients(device, models::training_step(forward, options), elsewhere);
-  load_weights(parameters, file.below("param0."), name, true);
+  models::load_weights(parameters, file.below("param0."), name, true);
 
   const std::vector<double> losses = file.tensor("loss").values, rates = file.tensor("lr").values;
   const auto steps = file.metadata("steps").get<int64_t>();
@@ -85,7 +86,6 @@ void check_steps(const std::string& name) {
       write_values(program->input("image"), file.channels_last("x" + number));
       write_values(program->input("label"), label);
     }
-    gradients.refresh();
     gradients.run();
     const double rate =
         models::poly_rate(file.metadata("base_lr").get<double>(), s, file.metadata("max_iter").get<int64_t>(),
@@ -102,9 +102,9 @@ void check_steps(const std::string& name) {
       const std::string kind = full.substr(0, dot), parameter = full.substr(dot + 1);
       if (parameter.find("num_batches") != std::string::npos) continue;
       const HostTensor wanted = file.tensor(step + full);
-      if (kind == "grad") check_close(file_order(gradients.output("grad." + parameter)), wanted, full);
+      if (kind == "grad") check_close(file_order(gradients.gradient(parameter)), wanted, full);
       if (kind == "param" || kind == "buffer") check_close(file_order(parameters.tensor(parameter)), wanted, full);
-      if (kind == "momentum") check_close(file_order(parameters.tensor("momentum." + parameter)), wanted, full);
+      if (kind == "momentum") check_close(file_order(parameters.tensor({Source::Kind::momentum, parameter})), wanted, full);
       ++compared;
     }
     CHECK(compared == 3 * 11 + 6);
@@ -134,7 +134,7 @@ TEST_CASE("golden: three SGD steps of PSANet-50", "[golden]") {
   options.weight_decay = net.file.metadata("weight_decay").get<double>();
   options.rate_factor = [&](const std::string& name) { return net.model.in_backbone(name) ? 1.0 : 10.0; };
   auto train = net.program(models::training_step(net.model.build({layers::Mode::train, net.batch}), options));
-  // Made, and run, before the steps: refresh() must bring the new weights into what was computed once.
+  // Made, and run, before the steps: the new weights must come into what was computed once.
   auto evaluate = net.program(layers::optimize_for_evaluation(net.model.build({layers::Mode::eval, net.batch})));
   write_values(evaluate->input("image"), net.image("input.step1"));
   evaluate->run();
@@ -144,7 +144,7 @@ TEST_CASE("golden: three SGD steps of PSANet-50", "[golden]") {
     INFO("step " << s + 1);
     std::map<std::string, std::vector<double>> momentum_before, parameter_before;
     for (const std::string& name : names) {
-      momentum_before[name] = read_values(net.parameters.tensor("momentum." + name)).values;
+      momentum_before[name] = read_values(net.parameters.tensor({Source::Kind::momentum, name})).values;
       parameter_before[name] = read_values(net.parameters.tensor(name)).values;
     }
     write_values(train->input("image"), net.image("input.step" + std::to_string(s + 1)));
@@ -161,7 +161,7 @@ TEST_CASE("golden: three SGD steps of PSANet-50", "[golden]") {
     for (size_t i = 0; i < names.size(); ++i) {
       INFO(names[i]);
       const auto at = s * static_cast<int64_t>(names.size()) + static_cast<int64_t>(i);
-      const std::vector<double> momentum = read_values(net.parameters.tensor("momentum." + names[i])).values;
+      const std::vector<double> momentum = read_values(net.parameters.tensor({Source::Kind::momentum, names[i]})).values;
       CHECK(norm(read_values(net.parameters.tensor(names[i])).values) == Approx(parameter_norms.at(at)).epsilon(1e-5));
       CHECK(norm(momentum) == Approx(momentum_norms.at(at)).epsilon(0).margin(1e-3 * momentum_norms.at(at) + 1e-6));
       // v = momentum * v_before + g + decay * w_before
@@ -184,7 +184,6 @@ TEST_CASE("golden: three SGD steps of PSANet-50", "[golden]") {
     const HostTensor wanted = net.file.tensor("after.buffer." + name);
     CHECK(difference(read_values(net.parameters.tensor(name)), wanted, {1e-4 * largest(wanted.values), 0}) == "");
   }
-  evaluate->refresh();
   evaluate->run();
   CHECK(difference(read_values(evaluate->output("logits")), net.file.channels_last("eval.logits_after"), {1e-3, 0}) ==
         "");

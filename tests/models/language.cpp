@@ -73,7 +73,7 @@ TEST_CASE("nodes are named by their position unless they have a name, and blocks
 
 TEST_CASE("arguments replace defaults, and defaults may depend on arguments") {
   const Graph graph = graph_of(small());
-  CHECK(graph.type(graph.find_source("stem.0.weight")) == f32({8, 3, 3, 3}));
+  CHECK(graph.type(graph.find_parameter("stem.0.weight")) == f32({8, 3, 3, 3}));
   CHECK(graph.type(graph.output("logits")) == f32({1, 17, 33, 5}));  // padding 3 // 2 keeps the size
   json model = small();
   model["graph"][0]["padding"] = 0;
@@ -86,10 +86,10 @@ TEST_CASE("repeat makes a chain with $index in the names") {
       {"name", "layer{$index + 1}"}, {"repeat", "$width / 4"}, {"block", "unit"}, {"channels", "$index + 6"}};
   const Graph graph = graph_of(model);
   CHECK(parameter_names(graph) == std::vector<std::string>{"layer1.0.weight", "layer2.0.weight", "cls.weight"});
-  CHECK(graph.type(graph.find_source("layer1.0.weight")) == f32({6, 1, 1, 3}));
-  CHECK(graph.type(graph.find_source("layer2.0.weight")) == f32({7, 1, 1, 6}));
+  CHECK(graph.type(graph.find_parameter("layer1.0.weight")) == f32({6, 1, 1, 3}));
+  CHECK(graph.type(graph.find_parameter("layer2.0.weight")) == f32({7, 1, 1, 6}));
   model["graph"][0]["repeat"] = 0;
-  CHECK(graph_of(model).type(graph_of(model).find_source("cls.weight")) == f32({5, 1, 1, 3}));
+  CHECK(graph_of(model).type(graph_of(model).find_parameter("cls.weight")) == f32({5, 1, 1, 3}));
 }
 
 TEST_CASE("from names earlier nodes, in is the input of the block") {
@@ -101,8 +101,8 @@ TEST_CASE("from names earlier nodes, in is the input of the block") {
     {"name": "cls", "op": "conv2d", "out_channels": "$classes"}
   ])");
   const Graph graph = graph_of(model);
-  CHECK(graph.type(graph.find_source("b.0.weight"))[-1] == 3);
-  CHECK(graph.type(graph.find_source("cls.weight"))[-1] == 4 + 6 + 3);
+  CHECK(graph.type(graph.find_parameter("b.0.weight"))[-1] == 3);
+  CHECK(graph.type(graph.find_parameter("cls.weight"))[-1] == 4 + 6 + 3);
 }
 
 TEST_CASE("a block's other inputs are its input unless the node says otherwise, and out chooses its result") {
@@ -122,8 +122,8 @@ TEST_CASE("a block's other inputs are its input unless the node says otherwise, 
     {"name": "cls", "op": "conv2d", "out_channels": "$classes"}
   ])");
   const Graph graph = graph_of(model);
-  CHECK(graph.type(graph.find_source("cls.weight"))[-1] == 8);
-  CHECK_FALSE(graph.find_source("mix.side.weight"));  // nothing reads it
+  CHECK(graph.type(graph.find_parameter("cls.weight"))[-1] == 8);
+  CHECK_FALSE(graph.find_parameter("mix.side.weight"));  // nothing reads it
 }
 
 TEST_CASE("an inlined block's nodes stand where it stands, under their own names") {
@@ -145,11 +145,11 @@ TEST_CASE("an inlined block's nodes stand where it stands, under their own names
   const Model read = read_model(files.write(model));
   CHECK(read.parts == std::vector<std::string>{"stem", "near", "far", "all", "cls"});
   const Graph graph = read.build({Mode::eval, 1});
-  CHECK(graph.type(graph.find_source("near.0.weight")) == f32({5, 1, 1, 8}));
-  CHECK(graph.type(graph.find_source("far.0.weight")) == f32({6, 1, 1, 3}));
-  CHECK(graph.type(graph.find_source("cls.weight"))[-1] == 11);
+  CHECK(graph.type(graph.find_parameter("near.0.weight")) == f32({5, 1, 1, 8}));
+  CHECK(graph.type(graph.find_parameter("far.0.weight")) == f32({6, 1, 1, 3}));
+  CHECK(graph.type(graph.find_parameter("cls.weight"))[-1] == 11);
   model["graph"][2] = {{"name", "all"}, {"op", "relu"}};  // after the block comes its value
-  CHECK(graph_of(model).type(graph_of(model).find_source("cls.weight"))[-1] == 6);
+  CHECK(graph_of(model).type(graph_of(model).find_parameter("cls.weight"))[-1] == 6);
 
   json wrong = model;
   wrong["graph"][1]["name"] = "pair";
@@ -209,14 +209,14 @@ TEST_CASE("use looks beside the file and then among our files, the model's own l
   model["use"] = {"parts.json", "blocks/ppm.json"};
   model["graph"][0] = {{"name", "stem"}, {"block", "wide"}};
   const Graph graph = read_model(files.write(model)).build({});
-  CHECK(graph.type(graph.find_source("stem.0.weight"))[0] == 16);
+  CHECK(graph.type(graph.find_parameter("stem.0.weight"))[0] == 16);
 }
 
 TEST_CASE("settings replace values and what is computed from them") {
   json model = small();
   model["let"]["twice"] = "2 * $width";
   model["graph"][0]["channels"] = "$twice";
-  CHECK(graph_of(model, {{"width", 10}}).type(graph_of(model, {{"width", 10}}).find_source("stem.0.weight"))[0] == 20);
+  CHECK(graph_of(model, {{"width", 10}}).type(graph_of(model, {{"width", 10}}).find_parameter("stem.0.weight"))[0] == 20);
   CHECK(graph_of(model, {{"crop_h", 33}, {"classes", 2}})
             .type(graph_of(model, {{"crop_h", 33}, {"classes", 2}}).output("logits")) == f32({1, 33, 33, 2}));
 }

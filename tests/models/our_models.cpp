@@ -28,7 +28,7 @@ Shape file_shape(const Type& type, FileLayout layout) {
 /// Name -> shape as a checkpoint has it, of all parameters and running statistics.
 std::map<std::string, Shape> state_dict(const Graph& graph) {
   std::map<std::string, Shape> all;
-  for (const Source::Kind kind : {Source::Kind::parameter, Source::Kind::state}) {
+  for (const Source::Kind kind : {Source::Kind::parameter, Source::Kind::statistic}) {
     for (const Value v : graph.sources(kind)) {
       const Node& node = graph.node(v);
       all[node.name] = file_shape(node.outputs[0], node.source()->layout);
@@ -142,7 +142,7 @@ TEST_CASE("every model of ours builds in both modes") {
       CHECK_FALSE(model.about.empty());
       const Graph eval = model.build({Mode::eval, 1});
       const int64_t h = model.crop_h, w = model.crop_w, classes = model.classes;
-      CHECK(eval.type(eval.find_source("image")) == f32({1, h, w, 3}));
+      CHECK(eval.type(eval.find_input("image")) == f32({1, h, w, 3}));
       CHECK(eval.type(eval.output("logits")) == f32({1, h, w, classes}));
       CHECK(eval.outputs().size() == 1);
       const Graph train = model.build({Mode::train, 2});

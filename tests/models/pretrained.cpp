@@ -77,7 +77,7 @@ TEST_CASE("an ImageNet backbone loads under semseg's and ResNet-D's and mmsegmen
   const Net from({{"classes", 7}}, 5);
   Net to({{"classes", 3}}, 1);
   const std::vector<float> head = to.at("cls.0.weight");
-  const LoadReport report = models::load_pretrained(to.parameters, imagenet(from.file(), stem), "f", to.options);
+  const models::LoadReport report = models::load_pretrained(to.parameters, imagenet(from.file(), stem), "f", to.options);
   for (const char* name : {"layer0.0.weight", "layer0.3.weight", "layer0.7.running_var", "layer2.0.conv1.weight"}) {
     INFO(name);
     CHECK(to.at(name) == from.at(name));
@@ -125,7 +125,7 @@ TEST_CASE("a classifier of other classes is refused and dropped on demand") {
   CHECK(to.at("layer0.0.weight") != from.at("layer0.0.weight"));
   const std::vector<float> classifier = to.at("cls.4.weight");
   to.options.drop_classifier = true;
-  const LoadReport report = models::load_pretrained(to.parameters, from.file(), "f", to.options);
+  const models::LoadReport report = models::load_pretrained(to.parameters, from.file(), "f", to.options);
   CHECK(to.at("cls.4.weight") == classifier);
   CHECK(to.at("cls.0.weight") == from.at("cls.0.weight"));
   CHECK(report.missing.size() == 4);

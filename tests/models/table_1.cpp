@@ -32,7 +32,7 @@ std::string model_of(const std::string& row, const std::string& backbone) {
 }
 
 Shape shape_of(const Graph& graph, const std::string& parameter) {
-  const Value v = graph.find_source(parameter);
+  const Value v = graph.find_parameter(parameter);
   INFO(parameter);
   REQUIRE(v);
   return graph.type(v).shape;  // [O, kh, kw, I]
@@ -104,8 +104,8 @@ TEST_CASE("table 1: another ResNet is another word") {
     const Graph graph = read_model("psanet50", {{"resnet", depth}}).build({Mode::train, 2});
     for (int stage = 1; stage <= 4; ++stage) {
       const int blocks = wanted[static_cast<size_t>(stage - 1)];
-      CHECK(graph.find_source(fmt::format("layer{}.{}.conv1.weight", stage, blocks - 1)));
-      CHECK_FALSE(graph.find_source(fmt::format("layer{}.{}.conv1.weight", stage, blocks)));
+      CHECK(graph.find_parameter(fmt::format("layer{}.{}.conv1.weight", stage, blocks - 1)));
+      CHECK_FALSE(graph.find_parameter(fmt::format("layer{}.{}.conv1.weight", stage, blocks)));
     }
     CHECK(shape_of(graph, "psa.reduce.0.weight") == Shape{wanted[4] / 4, 1, 1, wanted[4]});
   }

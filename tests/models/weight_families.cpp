@@ -19,7 +19,7 @@ Graph evaluation(const std::string& name, const json& settings = json::object())
 }
 
 Shape parameter(const Graph& graph, const std::string& name) {
-  const Value v = graph.find_source(name);
+  const Value v = graph.find_parameter(name);
   INFO(name);
   REQUIRE(v);
   return graph.type(v).shape;  // [O, kh, kw, I]

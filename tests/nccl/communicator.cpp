@@ -243,6 +243,32 @@ TEST_CASE("a collective that waits for a rank that is gone ends before its time 
   CHECK(asked == 3);
 }
 
+TEST_CASE("a communicator that waits for a rank that is gone is not made") {
+  auto options = with_stub("init: hang");
+  options.limit_s = 3600;
+  options.gone_poll_s = 0.02;
+  options.gone = [asked = 0]() mutable { return ++asked < 3 ? std::string() : std::string("rank 7 has failed"); };
+  CHECK(line_of([&] { const OneRank rank(options); }) ==
+        "NCCL: rank 0 of 1: making the communicator: rank 7 has failed");
+  CHECK(aborts() == 1);
+}
+
+TEST_CASE("whoever tells the other ranks hears of the first failure before the abort") {
+  auto options = with_stub("all_reduce 1: error");
+  std::string told;
+  int aborts_before = -1;
+  options.failed = [&](const std::string& line) {
+    told += line;
+    aborts_before = stub_calls("abort");
+  };
+  const OneRank rank(options);
+  float x = 1;
+  const std::string line = line_of([&] { rank->all_reduce("bucket 0", &x, 1); });
+  CHECK(told == line);
+  CHECK(aborts_before == 0);
+  CHECK(aborts() == 1);
+}
+
 TEST_CASE("collectives are timed between start and stop alone") {
   const OneRank rank(with_stub());
   float x = 1;

@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <vector>
 
-#include "kernels/elementwise.h"
 #include "kernels/memory.h"
 #include "kernels/nccl.h"
+#include "kernels/pointwise.h"
 #include "tests/support/catch.h"
 
 namespace psanet::tests {
@@ -30,12 +30,12 @@ TEST_CASE("one rank of NCCL on a GPU") {
   kernels::copy_to_device(ctx, mine, pair.data(), 16);
   for (int step = 0; step < 20; ++step) {  // kernels before and after, without a wait by the host
     communicator->set_step(step);
-    kernels::scale(ctx, kCount, 2.0f, x, x);
+    kernels::map(ctx, kCount, kernels::Times{2}, x, x);
     const int64_t sum = communicator->all_reduce("values", x, kCount);
     communicator->broadcast("the same", x, kCount * 4, 0);
     communicator->join(sum);
     communicator->join_all();
-    kernels::scale(ctx, kCount, 0.5f, x, x);
+    kernels::map(ctx, kCount, kernels::Times{0.5f}, x, x);
   }
   communicator->all_gather("pair", mine, all, 2);
   communicator->join_all();

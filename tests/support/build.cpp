@@ -22,10 +22,10 @@ Value add_word(const layers::Building& at, const std::string& word, const nlohma
 
 Value dot(Graph& graph, const std::string& name, Value a, Value b) {
   const int64_t count = graph.type(a).elements();
-  const Value row = graph.add(name + ".row", layers::Reshape::to({1, 1, count}), {a});
-  const Value column = graph.add(name + ".column", layers::Reshape::to({1, count, 1}), {b});
+  const Value row = graph.add(name + ".row", layers::Reshape{{1, 1, count}}, {a});
+  const Value column = graph.add(name + ".column", layers::Reshape{{1, count, 1}}, {b});
   const Value product = graph.add(name + ".product", layers::Matmul{}, {row, column});
-  return graph.add(name, layers::Reshape::to({1}), {product});
+  return graph.add(name, layers::Reshape{{1}}, {product});
 }
 
 void add_gradients(Graph& graph, Value loss, const Values& wanted) {

@@ -98,7 +98,7 @@ double hash_projection(const std::string& name, uint64_t seed, const std::vector
 
 void fill_with_hash(Parameters& parameters, uint64_t seed, bool tight) {
   for (const Parameters::Entry& entry : parameters.entries()) {
-    if (entry.name.rfind("momentum.", 0) == 0) {
+    if (entry.source.kind == Source::Kind::momentum) {
       Tensor tensor = entry.tensor;
       tensor.zero();
       continue;

@@ -109,7 +109,8 @@ std::string difference(const HostTensor& found, const HostTensor& wanted, Tolera
   for (size_t i = 0; i < found.values.size(); ++i) {
     const double allowed = tolerance.absolute + tolerance.relative * std::abs(wanted.values[i]);
     const double error = std::abs(found.values[i] - wanted.values[i]);
-    if (found.values[i] == wanted.values[i] || error <= allowed) continue;
+    const bool both_nan = std::isnan(found.values[i]) && std::isnan(wanted.values[i]);
+    if (found.values[i] == wanted.values[i] || error <= allowed || both_nan) continue;
     ++beyond;
     const double severity = std::isfinite(error) ? error / std::max(allowed, 1e-300) : HUGE_VAL;
     if (severity > worst) {

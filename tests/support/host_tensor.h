@@ -42,7 +42,7 @@ struct Tolerance {
   double absolute = 0, relative = 0;
 };
 
-/// "" if `found` is close to `wanted`, else one line about the worst value. NaN is close to nothing.
+/// "" if `found` is close to `wanted`, else one line about the worst value. NaN is close to NaN alone.
 std::string difference(const HostTensor& found, const HostTensor& wanted, Tolerance tolerance);
 
 /// sqrt of the sum of squares; with `minus` of the difference.

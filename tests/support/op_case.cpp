@@ -79,9 +79,12 @@ CaseInput read_input(const json& spec, const std::string& key_name, const std::v
   input.constant = object.value("constant", false) || type.dtype != DType::f32;
   const uint64_t key = hash_name(key_name);
   if (object.contains("values")) {
-    input.tensor.values = object.at("values").get<std::vector<double>>();
-    if (input.tensor.values.size() != static_cast<size_t>(type.elements())) {
+    const json& values = object.at("values");
+    if (values.size() != static_cast<size_t>(type.elements())) {
       throw std::runtime_error(key_name + ": number of values and shape differ");
+    }
+    for (size_t i = 0; i < values.size(); ++i) {
+      input.tensor.values[i] = values[i].is_null() ? std::nan("") : values[i].get<double>();  // JSON knows no NaN
     }
   } else if (fill == "uniform") {
     fill_uniform(input.tensor, key, object.value("low", -1.0), object.value("high", 1.0));

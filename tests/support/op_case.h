@@ -9,7 +9,7 @@
 //   "fill"      uniform (default), positive [0.5, 1.5), distinct (no two values nearer than 0.02 to each other or 0.01
 //               to zero: no tie in a max pool, no ReLU at its kink), mean or variance (of input 0 over its rows),
 //               labels, counter
-//   "values"    instead of "fill": the values themselves
+//   "values"    instead of "fill": the values themselves; null is NaN
 //   "low", "high"              of uniform
 //   "classes", "ignore", "share"  of labels: u8 in [0, classes), a share of them `ignore`
 //   "dtype"     f32 (default), u8, i64

@@ -93,6 +93,24 @@ TEST_CASE("tree: includes point only from apps to models to layers to engine to 
   }
 }
 
+TEST_CASE("tree: distribution and passes are included by those above them and not by the rest of their folder") {
+  const std::map<std::string, std::set<std::string>> users = {
+      {"engine/distributed", {"engine/distributed", "apps", "bench", "tests"}},
+      {"layers/passes", {"layers/passes", "models", "apps", "bench", "tests"}}};
+  const auto room = [](const std::string& file) { return file.substr(0, file.rfind('/')); };
+  std::set<std::string> seen;
+  for (const SourceFile& file : read_tree()) {
+    for (const Include& include : includes(file)) {
+      const auto of = users.find(room(include.path));
+      if (of == users.end()) continue;
+      INFO(file.name << " includes " << include.path);
+      CHECK(of->second.count(users.count(room(file.name)) ? room(file.name) : file.folder) == 1);
+      seen.insert(of->first);
+    }
+  }
+  CHECK(seen.size() == users.size());
+}
+
 TEST_CASE("tree: our own headers are included in quotes and from the root") {
   const fs::path root(PSANET_SOURCE_DIR);
   for (const SourceFile& file : read_tree()) {

@@ -62,15 +62,13 @@ HostTensors slice(const Op& op, const HostTensors& in) {
 }
 
 HostTensors slice_backward(const Op& op, const HostTensors& in) {
-  const auto& slice = *op.as<layers::SliceBackward>();
+  const auto& [slice, shape] = *op.as<layers::SliceBackward>();  // and the shape of x
   const size_t axis = resolve(slice.axis, in[0].type);
-  Type type = in[0].type;
-  type.shape[axis] = slice.total;
-  HostTensor d_x(type);
+  HostTensor d_x(f32(shape));
   for (int64_t i = 0; i < in[0].type.elements(); ++i) {
     Shape place = place_of(i, in[0].type.shape);
     place[axis] += slice.begin;
-    d_x.at(flat(place, type.shape)) = in[0].at(i);
+    d_x.at(flat(place, shape)) = in[0].at(i);
   }
   return {d_x};
 }
@@ -81,7 +79,7 @@ HostTensors split_weight(const Op& op, const HostTensors& in) {
   HostTensors groups;
   int64_t begin = 0;
   for (size_t g = 0; g < split.channels.size(); ++g) {
-    const auto channels = static_cast<int64_t>(split.channels[g]);
+    const int64_t channels = split.channels[g];
     const bool by_taps = split.by_taps[g] != 0;
     HostTensor group(by_taps ? f32({weight[1] * weight[2] * weight[0], 1, 1, channels})
                              : f32({weight[0], weight[1], weight[2], channels}));
@@ -103,8 +101,7 @@ HostTensors split_weight(const Op& op, const HostTensors& in) {
 }
 
 HostTensors reshape(const Op& op, const HostTensors& in) {
-  const auto& shape = op.as<layers::Reshape>()->shape;
-  return {HostTensor(Type{in[0].type.dtype, Shape(shape.begin(), shape.end())}, in[0].values)};
+  return {HostTensor(Type{in[0].type.dtype, op.as<layers::Reshape>()->shape}, in[0].values)};
 }
 
 HostTensors matmul(const Op& op, const HostTensors& in) {
@@ -132,6 +129,13 @@ HostTensors matmul(const Op& op, const HostTensors& in) {
         c.at((s * m + i) * n + j) = product.scale * sum;
       }
   return {c};
+}
+
+References arrangement() {
+  return {
+      {"concat", concat},   {"slice", slice},   {"slice_backward", slice_backward}, {"split_weight", split_weight},
+      {"reshape", reshape}, {"matmul", matmul},
+  };
 }
 
 }  // namespace psanet::tests::references

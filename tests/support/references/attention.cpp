@@ -62,4 +62,11 @@ HostTensors psa_projected(const Op& op, const HostTensors& in) {
   return {out[0], HostTensor(), out[1]};  // the scores are a private matter of each backend
 }
 
+References attention() {
+  return {
+      {"psa", psa},
+      {"psa_projected", psa_projected},
+  };
+}
+
 }  // namespace psanet::tests::references

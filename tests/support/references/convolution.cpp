@@ -49,19 +49,27 @@ HostTensors conv2d(const Op& op, const HostTensors& in) {
 HostTensors conv2d_backward_data(const Op& op, const HostTensors& in) {
   const auto& conv = *op.as<layers::Conv2dBackwardData>();
   const HostTensor &d_y = in[0], &w = in[1];
-  HostTensor d_x(f32({d_y[0], conv.input.h, conv.input.w, w[3]}));
-  every_product(d_x.type.shape, w.type.shape, d_y.type.shape, conv.stride, conv.padding, conv.dilation,
-                [&](int64_t i, int64_t j, int64_t k) { d_x.at(i) += d_y.at(k) * w.at(j); });
+  HostTensor d_x(f32(conv.input));
+  every_product(d_x.type.shape, w.type.shape, d_y.type.shape, conv.forward.stride, conv.forward.padding,
+                conv.forward.dilation, [&](int64_t i, int64_t j, int64_t k) { d_x.at(i) += d_y.at(k) * w.at(j); });
   return {d_x};
 }
 
 HostTensors conv2d_backward_weights(const Op& op, const HostTensors& in) {
   const auto& conv = *op.as<layers::Conv2dBackwardWeights>();
   const HostTensor &x = in[0], &d_y = in[1];
-  HostTensor d_w(f32({d_y[3], conv.kernel.h, conv.kernel.w, x[3]}));
-  every_product(x.type.shape, d_w.type.shape, d_y.type.shape, conv.stride, conv.padding, conv.dilation,
-                [&](int64_t i, int64_t j, int64_t k) { d_w.at(j) += d_y.at(k) * x.at(i); });
+  HostTensor d_w(f32(conv.weight));
+  every_product(x.type.shape, d_w.type.shape, d_y.type.shape, conv.forward.stride, conv.forward.padding,
+                conv.forward.dilation, [&](int64_t i, int64_t j, int64_t k) { d_w.at(j) += d_y.at(k) * x.at(i); });
   return {d_w};
+}
+
+References convolution() {
+  return {
+      {"conv2d", conv2d},
+      {"conv2d_backward_data", conv2d_backward_data},
+      {"conv2d_backward_weights", conv2d_backward_weights},
+  };
 }
 
 }  // namespace psanet::tests::references

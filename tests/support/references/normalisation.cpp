@@ -64,4 +64,13 @@ HostTensors fold_batch_norm(const Op& op, const HostTensors& in) {
   return {w, bias};
 }
 
+References normalisation() {
+  return {
+      {"batch_norm", batch_norm},
+      {"batch_norm_statistics", batch_norm_statistics},
+      {"batch_norm_update_running", batch_norm_update_running},
+      {"fold_batch_norm", fold_batch_norm},
+  };
+}
+
 }  // namespace psanet::tests::references

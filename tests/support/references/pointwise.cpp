@@ -57,6 +57,10 @@ HostTensors relu_backward(const Op&, const HostTensors& in) {
   return each(in[0], [&](int64_t i) { return in[0].at(i) > 0 ? in[1].at(i) : 0; });
 }
 
+HostTensors sigmoid(const Op&, const HostTensors& in) {
+  return each(in[0], [&](int64_t i) { return 1 / (1 + std::exp(-in[0].at(i))); });
+}
+
 HostTensors bias_backward(const Op&, const HostTensors& in) {
   const int64_t channels = in[0][-1];
   HostTensor d_bias(f32({channels}));
@@ -169,6 +173,27 @@ HostTensors sgd(const Op& op, const HostTensors& in) {
     updated.push_back(cast(Op(layers::Cast{DType::bf16}), {w})[0]);
   }
   return updated;
+}
+
+References pointwise() {
+  return {
+      {"add", add},
+      {"scale", scale},
+      {"scale_by", scale_by},
+      {"divide_or_zero", divide_or_zero},
+      {"cast", cast},
+      {"relu", relu},
+      {"relu_backward", relu_backward},
+      {"sigmoid", sigmoid},
+      {"bias_backward", bias_backward},
+      {"softmax", softmax},
+      {"softmax_backward", softmax_backward},
+      {"channel_scale", channel_scale},
+      {"dropout_factors", dropout_factors},
+      {"accumulate", accumulate},
+      {"clear", clear},
+      {"sgd", sgd},
+  };
 }
 
 }  // namespace psanet::tests::references

@@ -8,6 +8,22 @@ namespace psanet::tests::references {
 
 namespace {
 
+struct AverageWindow {
+  Size2 kernel, stride, padding;
+  bool count_padding = true;
+  void fields(Fields& f) {
+    f("kernel", kernel, "");
+    f("stride", stride, "");
+    f("padding", padding, "");
+    f("count_padding", count_padding, "");
+  }
+};
+
+struct Windows {
+  Size2 size;
+  void fields(Fields& f) { f("size", size, ""); }
+};
+
 template <class T>
 Type pooled(const T& pool, const HostTensor& x) {
   return f32({x[0], (x[1] + 2 * pool.padding.h - pool.kernel.h) / pool.stride.h + 1,
@@ -53,7 +69,7 @@ HostTensors max_pool(const Op& op, const HostTensors& in) {
 }
 
 HostTensors average_pool(const Op& op, const HostTensors& in) {
-  const auto& pool = *op.as<layers::AveragePool>();
+  const auto pool = attributes<AverageWindow>(op);
   const HostTensor& x = in[0];
   HostTensor y(pooled(pool, x));
   every_place(y.type, [&](int64_t n, int64_t oh, int64_t ow, int64_t c) {
@@ -68,7 +84,7 @@ HostTensors average_pool(const Op& op, const HostTensors& in) {
 }
 
 HostTensors adaptive_average_pool(const Op& op, const HostTensors& in) {
-  const Size2 size = op.as<layers::AdaptiveAveragePool>()->size;
+  const Size2 size = attributes<Windows>(op).size;
   const HostTensor& x = in[0];
   HostTensor y(f32({x[0], size.h, size.w, x[3]}));
   const auto begin = [](int64_t i, int64_t total, int64_t windows) { return i * total / windows; };
@@ -85,6 +101,14 @@ HostTensors adaptive_average_pool(const Op& op, const HostTensors& in) {
     y.at(n, oh, ow, c) = sum / count;
   });
   return {y};
+}
+
+References pooling() {
+  return {
+      {"max_pool", max_pool},
+      {"average_pool", average_pool},
+      {"adaptive_average_pool", adaptive_average_pool},
+  };
 }
 
 }  // namespace psanet::tests::references

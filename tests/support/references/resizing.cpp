@@ -127,4 +127,14 @@ HostTensors confusion_counts(const Op& op, const HostTensors& in) {
   return {table};
 }
 
+References resizing() {
+  return {
+      {"resize", resize},
+      {"resize_taps", resize_taps},
+      {"resize_argmax", resize_argmax},
+      {"resize_cross_entropy", resize_cross_entropy},
+      {"confusion_counts", confusion_counts},
+  };
+}
+
 }  // namespace psanet::tests::references
