@@ -27,11 +27,7 @@ constexpr WeightOrWidth kNumbers[] = {{"bi_w", &kernels::DenseCrfParameters::bi_
                                       {"pos_xy_std", &kernels::DenseCrfParameters::pos_xy_std}};
 
 void set_parameter(const std::string& assignment, kernels::DenseCrfParameters& parameters) {
-  const size_t equals = assignment.find('=');
-  if (equals == 0 || equals == std::string::npos || equals + 1 == assignment.size()) {
-    throw ConfigError(fmt::format("--crf-set: found \"{}\", want name=value", assignment));
-  }
-  const std::string name = assignment.substr(0, equals), text = assignment.substr(equals + 1);
+  const auto [name, text] = split_setting(assignment, "--crf-set");
   const auto value = parse_setting(text, "--crf-set " + name);
   if (name == "iterations") {
     if (!value.is_number_integer()) {

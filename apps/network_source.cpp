@@ -30,7 +30,7 @@ Recipe recipe_of(const NetworkOptions& o) {
   Recipe recipe;
   if (!o.run_folder.empty()) {
     const std::filesystem::path folder(o.run_folder);
-    if (!std::filesystem::is_regular_file(folder / "recipe.json")) {
+    if (std::error_code none; !std::filesystem::is_regular_file(folder / "recipe.json", none)) {
       throw ConfigError(fmt::format("{}: no run folder (it has no recipe.json)", o.run_folder));
     }
     recipe = read_recipe(folder / "recipe.json", {});

@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
     if (!deterministic) throw ConfigError("--deterministic: cannot be turned off; there is nothing faster to turn on");
     options.resume = apps::ResumeChoice::parse(resume);
     std::filesystem::path file(name);
-    if (std::filesystem::is_directory(file)) {
+    if (std::error_code none; std::filesystem::is_directory(file, none)) {
       if (options.resume && options.run_folder.empty()) options.run_folder = file;
       file /= "recipe.json";
     } else {

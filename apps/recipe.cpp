@@ -131,13 +131,13 @@ data::AugmentConfig Recipe::augment_config(const models::Model& m) const {
 
 std::filesystem::path find_recipe(const std::string& name) {
   const std::filesystem::path ours = home() / "apps" / "recipes";
+  std::error_code none;
   for (const std::filesystem::path& candidate : {std::filesystem::path(name), ours / name, ours / (name + ".json")}) {
-    if (std::filesystem::is_regular_file(candidate)) return candidate;
+    if (std::filesystem::is_regular_file(candidate, none)) return candidate;
   }
   std::vector<std::string> known;
-  if (std::filesystem::is_directory(ours)) {
-    for (const auto& entry : std::filesystem::directory_iterator(ours)) known.push_back(entry.path().stem().string());
-  }
+  for (const auto& entry : std::filesystem::directory_iterator(ours, none))
+    known.push_back(entry.path().stem().string());
   const std::string like = nearest(std::filesystem::path(name).stem().string(), known);
   throw ConfigError(
       fmt::format("{}: no such recipe{}", name, like.empty() ? "" : fmt::format("; did you mean {}?", like)));
@@ -149,12 +149,8 @@ constexpr int64_t kMostDots = 8;  // in the name of a setting
 
 /// "augmentation.scale_min=0.7" into the document; the value is JSON, or else a string.
 void apply_override(json& document, const std::string& assignment) {
-  const size_t equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    throw ConfigError(fmt::format("--set {}: want key=value, as in batch=4 or let.crop_h=113", printed(assignment)));
-  }
-  std::string key = assignment.substr(0, equals);
-  json value = parse_setting(std::string_view(assignment).substr(equals + 1), "--set " + printed(key));
+  auto [key, text] = split_setting(assignment, "--set", true);
+  json value = parse_setting(text, "--set " + printed(key));
   if (!is_utf8(key) || std::count(key.begin(), key.end(), '.') > kMostDots) {
     throw ConfigError(fmt::format("--set {}: want the name of a value, as batch or let.crop_h", printed(assignment)));
   }

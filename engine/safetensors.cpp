@@ -19,6 +19,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr JsonLimits kHeaderLimits{int64_t{64} << 20, 8'000'000};  // ten values and about a hundred bytes a tensor
+
 int64_t dtype_bytes(const std::string& dtype) {
   static const std::map<std::string, int64_t> sizes = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
                                                        {"U64", 8}, {"I32", 4}, {"U32", 4}, {"I16", 2},  {"U16", 2},
@@ -215,13 +217,14 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   if (header_bytes > file_bytes - 8) {
     throw fail(fmt::format("its header claims {} bytes, the file has {}", header_bytes, file_bytes));
   }
-  if (header_bytes > static_cast<uint64_t>(JsonLimits().bytes)) {
-    throw fail(fmt::format("its header has {} bytes, want at most {}", header_bytes, JsonLimits().bytes));
+  if (header_bytes > static_cast<uint64_t>(kHeaderLimits.bytes)) {
+    throw fail(fmt::format("its header has {} bytes, want at most {}", header_bytes, kHeaderLimits.bytes));
   }
   std::string header(header_bytes, '\0');
   in.read(header.data(), static_cast<std::streamsize>(header_bytes));
   const std::string unreadable = path.string() + ": not a readable safetensors file: ";
-  const json parsed = parse_json(header, unreadable + "its header is no JSON object", raise<WeightsError>);
+  const json parsed =
+      parse_json(header, unreadable + "its header is no JSON object", raise<WeightsError>, kHeaderLimits);
   if (!parsed.is_object()) throw fail("its header is no JSON object");
 
   const uint64_t data_bytes = file_bytes - 8 - header_bytes;

@@ -9,7 +9,6 @@
 #include "engine/error.h"
 #include "engine/fields_json.h"
 #include "engine/json/text.h"
-#include "models/expansion.h"
 #include "models/requirement.h"
 
 namespace psanet::models {
@@ -128,11 +127,6 @@ void check_backbone(const ModelSource& source, const Expansion& expansion) {
 
 }  // namespace
 
-Model::Model() = default;
-Model::~Model() = default;
-Model::Model(const Model&) = default;
-Model::Model(Model&&) noexcept = default;
-
 Graph Model::build(const BuildOptions& options) const {
   if (options.batch < 1) throw ConfigError(fmt::format("{}: batch {}, want at least 1", file, options.batch));
   std::vector<std::string> wanted = {"logits"};
@@ -194,7 +188,8 @@ bool Model::in_backbone(const std::string& name) const {
 namespace {
 
 /// Our models by name, each with its file: a file is one model of its own name, or those of its `names`.
-std::map<std::string, fs::path> models_by_name() {
+/// `damaged` gets what is wrong with a file that cannot be read.
+std::map<std::string, fs::path> models_by_name(std::string& damaged) {
   std::map<std::string, fs::path> models;
   std::error_code none;
   for (fs::directory_iterator at(models_dir(), none), end; !none && at != end; at.increment(none)) {
@@ -202,7 +197,8 @@ std::map<std::string, fs::path> models_by_name() {
     std::vector<std::string> names;
     try {
       names = names_of_models(at->path());
-    } catch (const ConfigError&) {  // who reads this model is told
+    } catch (const ConfigError& e) {
+      damaged = fmt::format("; {}", e.what());
     }
     if (names.empty()) names = {at->path().stem().string()};
     for (const std::string& name : names) models.emplace(name, at->path());
@@ -222,7 +218,8 @@ std::string own_name(const fs::path& name) {
 ModelFile find_model(const std::string& name) {
   std::error_code none;
   if (fs::is_regular_file(name, none)) return {name, ""};
-  const std::map<std::string, fs::path> models = models_by_name();
+  std::string damaged;
+  const std::map<std::string, fs::path> models = models_by_name(damaged);
   if (const auto found = models.find(own_name(name)); found != models.end()) return {found->second, found->first};
   for (const char* ending : {"", ".json"}) {
     const fs::path ours = models_dir() / (name + ending);  // in a folder of its own
@@ -230,13 +227,14 @@ ModelFile find_model(const std::string& name) {
   }
   std::vector<std::string> known;
   for (const auto& [model, file] : models) known.push_back(model);
-  throw ConfigError(fmt::format("{}: no such model file{}; want a path or one of {}", printed(name, 300),
-                                did_you_mean(fs::path(name).stem().string(), known), listed(known)));
+  throw ConfigError(fmt::format("{}: no such model file{}; want a path or one of {}{}", printed(name, 300),
+                                did_you_mean(fs::path(name).stem().string(), known), listed(known), damaged));
 }
 
 std::vector<std::string> our_models() {
   std::vector<std::string> names;
-  for (const auto& [name, file] : models_by_name()) names.push_back(name);
+  std::string damaged;
+  for (const auto& [name, file] : models_by_name(damaged)) names.push_back(name);
   return names;
 }
 
@@ -274,12 +272,8 @@ Model read_model(const std::string& name) {
 }
 
 void add_setting(json& settings, const std::string& assignment) {
-  const size_t equals = assignment.find('=');
-  if (equals == 0 || equals == std::string::npos || equals + 1 == assignment.size()) {
-    throw ConfigError(fmt::format("--set: found \"{}\", want name=value", printed(assignment)));
-  }
-  const std::string name = assignment.substr(0, equals);
-  settings[name] = parse_setting(std::string_view(assignment).substr(equals + 1), "--set " + printed(name));
+  const auto [name, text] = split_setting(assignment, "--set");
+  settings[name] = parse_setting(text, "--set " + printed(name));
 }
 
 }  // namespace psanet::models

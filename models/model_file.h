@@ -10,13 +10,11 @@
 
 #include "engine/graph.h"
 #include "layers/language.h"
+#include "models/expansion.h"
 #include "models/pixel_input.h"
 #include "models/scalar.h"
 
 namespace psanet::models {
-
-struct FlatNode;
-struct ModelFile;
 
 struct BuildOptions {
   layers::Mode mode = layers::Mode::eval;
@@ -47,13 +45,6 @@ struct Model {
   std::vector<FlatNode> nodes;                       // of the whole figure
   std::map<std::string, int> outputs;                // "logits", "aux" -> index in nodes
   std::map<std::string, std::string> outputs_where;  // their JSON paths
-
-  Model();
-  ~Model();
-  Model(const Model&);
-  Model(Model&&) noexcept;
-  Model& operator=(const Model&) = delete;
-  Model& operator=(Model&&) = delete;
 };
 
 /// The file of a model: a path, or the name of one of ours with or without ".json". Throws ConfigError.

@@ -141,6 +141,15 @@ template ordered_json parse_json(std::string_view, const std::string&, Raise, co
 template json read_json(const std::filesystem::path&, Raise, const JsonLimits&, const std::string&);
 template ordered_json read_json(const std::filesystem::path&, Raise, const JsonLimits&, const std::string&);
 
+std::pair<std::string, std::string> split_setting(const std::string& assignment, const std::string& option,
+                                                  bool may_be_empty) {
+  const size_t equals = assignment.find('=');
+  if (equals == 0 || equals == std::string::npos || (equals + 1 == assignment.size() && !may_be_empty)) {
+    throw ConfigError(fmt::format("{}: found \"{}\", want name=value", option, printed(assignment)));
+  }
+  return {assignment.substr(0, equals), assignment.substr(equals + 1)};
+}
+
 json parse_setting(std::string_view text, const std::string& option) {
   if (!is_utf8(text)) throw ConfigError(fmt::format("{}: found \"{}\", want UTF-8", option, printed(text)));
   try {

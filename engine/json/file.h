@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace psanet {
 
@@ -36,8 +37,13 @@ template <class Json = nlohmann::json>
 Json read_json(const std::filesystem::path& file, Raise raise, const JsonLimits& limits = {},
                const std::string& problem = "");
 
-/// The value of "name=value" on a command line: JSON, or else a string. `option` stands in front of messages:
-/// ConfigError for what is JSON beyond the limits, and for a string that is not UTF-8.
+/// "name=value" of a command line, as the two. `option` stands in front of messages; ConfigError unless both are there,
+/// or the name alone if the value `may_be_empty`.
+std::pair<std::string, std::string> split_setting(const std::string& assignment, const std::string& option,
+                                                  bool may_be_empty = false);
+
+/// Such a value: JSON, or else a string. ConfigError for what is JSON beyond the limits, and for a string that is not
+/// UTF-8.
 nlohmann::json parse_setting(std::string_view text, const std::string& option);
 
 /// The assignment of a string: `name="text"`. ConfigError for what is not UTF-8.

@@ -32,6 +32,10 @@ TEST_CASE("wrong command lines end with 2") {
   check_error(run_program("psanet-info", {"psanet50", "--set", "crop_h=466"}), 2, {"crop_h", "466", "465"});
   check_error(run_program("psanet-info", {"psanet50", "--set", "clases=3"}), 2, {"clases", "classes"});
   check_error(run_program("psanet-info", {"psanet50", "--batch", "0"}), 2, {"--batch", "0"});
+  const std::string endless(5000, 'x');
+  check_error(run_program("psanet-info", {endless}), 2, {"xxx", "no such model file"});
+  check_error(run_program("psanet-train", {endless}), 2, {"xxx", "no such recipe"});
+  check_error(run_program("psanet-eval", {endless}), 2, {"xxx", "no run folder"});
   check_error(run_program("psanet-eval", {}), 2, {"--model"});
   check_error(run_program("psanet-eval", {"/nowhere"}), 2, {"/nowhere", "recipe.json"});
   check_error(run_program("psanet-predict", {"--run", "/nowhere"}), 2, {"--split"});
