@@ -216,7 +216,8 @@ TEST_CASE("settings replace values and what is computed from them") {
   json model = small();
   model["let"]["twice"] = "2 * $width";
   model["graph"][0]["channels"] = "$twice";
-  CHECK(graph_of(model, {{"width", 10}}).type(graph_of(model, {{"width", 10}}).find_parameter("stem.0.weight"))[0] == 20);
+  CHECK(graph_of(model, {{"width", 10}}).type(graph_of(model, {{"width", 10}}).find_parameter("stem.0.weight"))[0] ==
+        20);
   CHECK(graph_of(model, {{"crop_h", 33}, {"classes", 2}})
             .type(graph_of(model, {{"crop_h", 33}, {"classes", 2}}).output("logits")) == f32({1, 33, 33, 2}));
 }

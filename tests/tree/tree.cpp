@@ -78,13 +78,14 @@ TEST_CASE("tree: it is found, with every folder that has sources") {
   }
 }
 
-TEST_CASE("tree: includes point only from apps to models to layers to engine to kernels, data stands alone but for JSON") {
+TEST_CASE(
+    "tree: includes point only from apps to models to layers to engine to kernels, data stands alone but for JSON") {
   for (const SourceFile& file : read_tree()) {
     for (const Include& include : includes(file)) {
       const std::string folder = include.path.substr(0, include.path.find('/'));
       if (folder == file.folder || !kAllowed.count(folder)) continue;
-      // Where psanet's own files are is one question with one answer, and there is one reader of JSON; of the rest of the
-      // engine, data knows nothing.
+      // Where psanet's own files are is one question with one answer, and there is one reader of JSON; of the rest of
+      // the engine, data knows nothing.
       if (file.name == "data/dataset.cpp" && include.path == "engine/home.h") continue;
       if (file.folder == "data" && include.path.rfind("engine/json/", 0) == 0) continue;
       INFO(file.name << " includes " << include.path);
