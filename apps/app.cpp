@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <new>
 #include <set>
 
@@ -203,6 +204,8 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   } catch (const StoppedBySignal& stop) {
     fmt::print("{}\n", stop.message);
     return kStopped;
+  } catch (const std::filesystem::filesystem_error& e) {  // a name that is too long, a folder that may not be read
+    return fail(app, fmt::format("{}: {}", e.path1().string(), e.code().message()), kData);
   } catch (const std::bad_alloc&) {
     return fail(app, "out of memory; use a smaller crop or batch", kDevice);
   } catch (const std::exception& e) {

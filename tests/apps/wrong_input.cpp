@@ -36,6 +36,7 @@ TEST_CASE("wrong command lines end with 2") {
   check_error(run_program("psanet-info", {endless}), 2, {"xxx", "no such model file"});
   check_error(run_program("psanet-train", {endless}), 2, {"xxx", "no such recipe"});
   check_error(run_program("psanet-eval", {endless}), 2, {"xxx", "no run folder"});
+  check_error(run_program("psanet-predict", {endless, "x.png"}), 3, {"xxx", "File name too long"});
   check_error(run_program("psanet-eval", {}), 2, {"--model"});
   check_error(run_program("psanet-eval", {"/nowhere"}), 2, {"/nowhere", "recipe.json"});
   check_error(run_program("psanet-predict", {"--run", "/nowhere"}), 2, {"--split"});
