@@ -69,7 +69,7 @@ struct Checker {
     }
     if (!found.insert(name).second) throw DataError(fmt::format("{}: {} is there twice; want it once", shown, name));
     const std::string where = shown + ": " + name;
-    const data::LabelPng png = data::decode_label_png_with_palette(bytes, where);
+    const data::LabelPng png = data::decode_label_png(bytes, where);
     check_size(where, png.label, *it->second);
     if (format.palette ? !same_palette(png.palette, palette) : !png.palette.empty()) {
       throw DataError(fmt::format("{}: {}; want {}; write it again with --submit {}", where,

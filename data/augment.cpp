@@ -94,7 +94,7 @@ void apply_augmentation(const AugmentConfig& config, const AugmentDraw& draw, co
 
   // Forwards.
   scratch.scaled.reshape(height, width, to_rotate, 3);
-  resize_bilinear(grid, 3, to_rotate, image.pixels.data(), scratch.scaled.values.data());
+  resize_bilinear(grid, to_rotate, image.pixels.data(), scratch.scaled.values.data());
   scratch.scaled_label.reshape(height, width, label_to_rotate, 1);
   resize_nearest(grid, label_to_rotate, label.labels.data(), scratch.scaled_label.values.data());
   const ImagePatch* picture = &scratch.scaled;
@@ -130,10 +130,6 @@ void apply_augmentation(const AugmentConfig& config, const AugmentDraw& draw, co
       std::copy_n(row, columns, out_label + target);
     }
   }
-}
-
-void normalise(const Normalisation& how, const FloatImage& image, float* out) {
-  normalise_row(how, image.pixels.data(), image.height * image.width, false, out);
 }
 
 }  // namespace psanet::data

@@ -54,7 +54,4 @@ struct AugmentScratch {
 void apply_augmentation(const AugmentConfig& config, const AugmentDraw& draw, const Image& image, const LabelMap& label,
                         AugmentScratch& scratch, float* out_image, std::uint8_t* out_label);
 
-/// A whole picture as network input: out [H, W, 3].
-void normalise(const Normalisation& how, const FloatImage& image, float* out);
-
 }  // namespace psanet::data

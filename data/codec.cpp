@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "data/error.h"
@@ -15,17 +14,13 @@ namespace {
 
 enum class Format { jpeg, png, bmp, gif, pnm, tga, unknown };
 
-bool starts_with(Bytes bytes, std::string_view magic) {
-  return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin(),
-                                                    [](char a, std::uint8_t b) { return std::uint8_t(a) == b; });
-}
-
 Format format_of(Bytes bytes, const std::filesystem::path& path) {
-  if (starts_with(bytes, "\xFF\xD8\xFF")) return Format::jpeg;
-  if (starts_with(bytes, "\x89PNG\r\n\x1A\n")) return Format::png;
-  if (starts_with(bytes, "BM")) return Format::bmp;
-  if (starts_with(bytes, "GIF8")) return Format::gif;
-  if (starts_with(bytes, "P5") || starts_with(bytes, "P6")) return Format::pnm;
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with("\xFF\xD8\xFF")) return Format::jpeg;
+  if (text.starts_with("\x89PNG\r\n\x1A\n")) return Format::png;
+  if (text.starts_with("BM")) return Format::bmp;
+  if (text.starts_with("GIF8")) return Format::gif;
+  if (text.starts_with("P5") || text.starts_with("P6")) return Format::pnm;
   const std::string extension = path.extension().string();  // TGA is the one format without a magic number
   if (extension == ".tga" || extension == ".TGA") return Format::tga;
   return Format::unknown;
@@ -87,7 +82,7 @@ LabelMap read_label(const std::filesystem::path& path) {
                     format == Format::jpeg ? "this is a JPEG, which changes values"
                                            : fmt::format("this begins with{}", first_bytes(bytes))));
   }
-  return decode_label_png(bytes, name);
+  return decode_label_png(bytes, name).label;
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) {

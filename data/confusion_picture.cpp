@@ -6,14 +6,14 @@
 #include <array>
 #include <cmath>
 
+#include "data/drawing.h"
 #include "data/font.h"
 
 namespace psanet::data {
 
 namespace {
 
-constexpr Rgb kPaper{250, 250, 248}, kInk{40, 40, 44}, kWhite{255, 255, 255}, kNothing{222, 222, 222},
-    kLine{200, 200, 200};
+constexpr Rgb kDark{40, 40, 44}, kWhite{255, 255, 255}, kNothing{222, 222, 222}, kLine{200, 200, 200};
 constexpr int kMargin = 20, kGap = 8, kBarWidth = 22;
 constexpr double kTitleCaps = 13, kNameCaps = 9, kCaptionCaps = 8;
 
@@ -30,16 +30,10 @@ Rgb heat(double share) {
   return {mix(0), mix(1), mix(2)};
 }
 
-void fill(Image& image, int top, int left, int height, int width, Rgb color) {
-  for (int y = std::max(0, top); y < std::min(image.height, top + height); ++y) {
-    for (int x = std::max(0, left); x < std::min(image.width, left + width); ++x) image.set(y, x, color);
-  }
-}
-
 /// Text that runs upwards from (y, x), its baseline to the right.
 void draw_upwards(Image& image, int y, int x, const std::string& text, double caps) {
   Image line(int(caps * 1.7) + 2, int(text_width(text, caps)) + 3, kPaper);
-  draw_text(line, 1, 1, text, caps, kInk);
+  draw_text(line, 1, 1, text, caps, kDark);
   for (int v = 0; v < line.height; ++v) {
     for (int u = 0; u < line.width; ++u) {
       const int row = y - u, column = x + v;
@@ -68,11 +62,11 @@ void draw_axes(Image& out, const Layout& at, std::span<const std::string> labels
     if (label.empty()) continue;
     const int middle = c * at.cell + at.cell / 2;
     draw_text(out, at.left - kGap - text_width(label, kNameCaps), at.top + middle - kNameCaps / 2, label, kNameCaps,
-              kInk);
+              kDark);
     draw_upwards(out, at.top - kGap, at.left + middle - int(kNameCaps) / 2 - 1, label, kNameCaps);
     if (!at.names) {  // short marks show which row is meant
-      fill(out, at.top + middle, at.left - 5, 1, 4, kInk);
-      fill(out, at.top - 5, at.left + middle, 4, 1, kInk);
+      fill_rectangle(out, {at.top + middle, at.left - 5, 1, 4}, kDark);
+      fill_rectangle(out, {at.top - 5, at.left + middle, 4, 1}, kDark);
     }
   }
 }
@@ -85,13 +79,13 @@ void draw_cells(Image& out, const Layout& at, const ConfusionMatrix& scores) {
       const double share = total > 0 ? double(scores.counts()[std::size_t(truth * n + predicted)]) / total : 0;
       const int top = at.top + truth * at.cell, left = at.left + predicted * at.cell;
       const int inner = at.cell >= 12 ? at.cell - 1 : at.cell;  // thin lines between large cells
-      fill(out, top, left, inner, inner, total > 0 ? heat(share) : kNothing);
+      fill_rectangle(out, {top, left, inner, inner}, total > 0 ? heat(share) : kNothing);
       const double percent = 100 * share;
       if (!at.numbers || percent < 0.5) continue;
       const std::string text = fmt::format("{:.0f}", percent);
       const double caps = at.cell >= 48 ? 10 : 7;
       draw_text(out, left + (inner - text_width(text, caps)) / 2, top + (inner - caps) / 2, text, caps,
-                share > 0.2 ? kWhite : kInk);
+                share > 0.2 ? kWhite : kDark);
     }
   }
 }
@@ -99,12 +93,12 @@ void draw_cells(Image& out, const Layout& at, const ConfusionMatrix& scores) {
 void draw_bar(Image& out, const Layout& at, int left, int height) {
   for (int y = 0; y < height; ++y) {
     const double root = 1 - double(y) / double(height - 1);
-    fill(out, at.top + y, left, 1, kBarWidth, heat(root * root));
+    fill_rectangle(out, {at.top + y, left, 1, kBarWidth}, heat(root * root));
   }
   for (const int percent : {100, 75, 50, 25, 10, 5, 1, 0}) {
     const int y = at.top + int(std::lround((1 - std::sqrt(percent / 100.0)) * (height - 1)));
-    fill(out, y, left + kBarWidth, 1, 5, kInk);
-    draw_text(out, left + kBarWidth + 9, y - kNameCaps / 2, fmt::format("{} %", percent), kNameCaps, kInk);
+    fill_rectangle(out, {y, left + kBarWidth, 1, 5}, kDark);
+    draw_text(out, left + kBarWidth + 9, y - kNameCaps / 2, fmt::format("{} %", percent), kNameCaps, kDark);
   }
 }
 
@@ -153,14 +147,14 @@ Image draw_confusion(const ConfusionMatrix& scores, std::span<const std::string>
   const int caption_top = at.top + bar_height + 2 * kGap;
   Image out(caption_top + int(lines.size()) * 15 + kMargin, image_width, kPaper);
 
-  if (!title.empty()) draw_text(out, kMargin, kMargin, title, kTitleCaps, kInk);
-  draw_text(out, at.left, kMargin + title_height, "rows: truth (100 % each)   columns: prediction", kNameCaps, kInk);
-  fill(out, at.top - 1, at.left - 1, at.side + 2, at.side + 2, kLine);
+  if (!title.empty()) draw_text(out, kMargin, kMargin, title, kTitleCaps, kDark);
+  draw_text(out, at.left, kMargin + title_height, "rows: truth (100 % each)   columns: prediction", kNameCaps, kDark);
+  fill_rectangle(out, {at.top - 1, at.left - 1, at.side + 2, at.side + 2}, kLine);
   draw_axes(out, at, labels);
   draw_cells(out, at, scores);
   draw_bar(out, at, bar_left, bar_height);
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    draw_text(out, kMargin, caption_top + int(i) * 15, lines[i], kCaptionCaps, kInk);
+    draw_text(out, kMargin, caption_top + int(i) * 15, lines[i], kCaptionCaps, kDark);
   }
   return out;
 }

@@ -8,8 +8,16 @@
 
 #include "data/error.h"
 #include "engine/home.h"
+#include "engine/json/text.h"
 
 namespace psanet::data {
+
+const std::string& Dataset::list_of(const std::string& split) const {
+  if (const auto found = lists.find(split); found != lists.end()) return found->second;
+  std::vector<std::string> splits;
+  for (const auto& [known, list] : lists) splits.push_back(known);
+  throw DataError(fmt::format("{}: no list for the split \"{}\"; {}", file.string(), split, suggestion(split, splits)));
+}
 
 std::vector<std::string> Dataset::names() const {
   std::vector<std::string> result;

@@ -28,6 +28,8 @@ struct Dataset {
   std::map<std::string, std::string> lists;  ///< split -> list file, relative to the data root
 
   int class_count() const { return int(classes.size()); }
+  /// The list file of a split; DataError if there is no such split.
+  const std::string& list_of(const std::string& split) const;
   std::vector<std::string> names() const;
   std::vector<Rgb> palette() const;
   /// The value a label file of this dataset uses for a class (the smallest if several): what test servers want back.

@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <map>
-#include <system_error>
 
 #include "data/error.h"
+#include "data/folder_files.h"
 #include "data/list_file.h"
 #include "data/sample_check.h"
-#include "engine/json/text.h"
 
 namespace psanet::data {
 namespace {
@@ -29,23 +28,15 @@ struct Work {
 
 /// Which splits to look at: those asked for, or all, "test" only where its list is there.
 std::vector<std::string> chosen_splits(const Dataset& dataset, const fs::path& root, const CheckOptions& options) {
-  std::vector<std::string> all;
-  for (const auto& [name, unused] : dataset.lists) all.push_back(name);
-  for (const std::string& split : options.splits) {
-    if (dataset.lists.count(split) == 0) {
-      throw DataError(
-          fmt::format("{}: no list for the split \"{}\"; {}", dataset.file.string(), split, suggestion(split, all)));
-    }
-  }
+  for (const std::string& split : options.splits) dataset.list_of(split);
   if (!options.splits.empty()) return options.splits;
   std::vector<std::string> chosen;
   for (const char* split : {"train", "val"}) {
     if (dataset.lists.count(split)) chosen.push_back(split);
   }
-  std::error_code error;
-  for (const std::string& split : all) {
-    const bool listed = std::find(chosen.begin(), chosen.end(), split) != chosen.end();
-    if (!listed && (split != "test" || fs::exists(root / dataset.lists.at(split), error))) chosen.push_back(split);
+  for (const auto& [split, list] : dataset.lists) {
+    if (split == "train" || split == "val") continue;
+    if (split != "test" || is_there(root / list)) chosen.push_back(split);
   }
   return chosen;
 }
@@ -55,8 +46,7 @@ void read_lines(const Dataset& dataset, const fs::path& root, Work& work) {
   const auto complain = [&](int line, const char* kind, std::string text) {
     work.of_split.push_back({Severity::error, kind, split, line, std::move(text)});
   };
-  std::error_code error;
-  if (!fs::exists(work.result.list, error)) {
+  if (!is_there(work.result.list)) {
     complain(0, "missing list",
              fmt::format("{}: no such list; psanet-data prepare {} writes it, or write one \"image label\" pair a line",
                          work.result.list.string(), dataset.name));
@@ -189,16 +179,13 @@ std::size_t CheckReport::count(Severity severity) const {
 }
 
 CheckReport check_dataset(const Dataset& dataset, const fs::path& root, const CheckOptions& options) {
-  std::error_code error;
-  if (!fs::is_directory(root, error)) {
-    throw DataError(fmt::format("the data root {} of {} is not a folder", root.string(), dataset.name));
-  }
+  require_root(dataset, root);
   std::vector<Work> works;
   std::vector<std::pair<std::size_t, std::size_t>> all;  // (split, sample)
   for (const std::string& split : chosen_splits(dataset, root, options)) {
     Work& work = works.emplace_back();
     work.result.split = split;
-    work.result.list = root / dataset.lists.at(split);
+    work.result.list = root / dataset.list_of(split);
     read_lines(dataset, root, work);
     work.checks.resize(work.samples.size());
     work.of_sample.resize(work.samples.size());

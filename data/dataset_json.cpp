@@ -7,10 +7,10 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <system_error>
 
 #include "data/dataset.h"
 #include "data/error.h"
+#include "data/folder_files.h"
 #include "engine/json/reader.h"
 #include "engine/json/text.h"
 
@@ -139,13 +139,12 @@ Dataset dataset_from_json(const json& document, const std::filesystem::path& fil
 }
 
 Dataset load_dataset(const std::string& name_or_path) {
-  std::error_code error;
   std::filesystem::path file = descriptions_dir() / name_or_path / "dataset.json";
   const bool looks_like_path = name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json");
-  if (name_or_path.empty() || looks_like_path || !std::filesystem::exists(file, error)) {
+  if (name_or_path.empty() || looks_like_path || !is_there(file)) {
     file = name_or_path;
-    if (std::filesystem::is_directory(file, error)) file /= "dataset.json";
-    if (!std::filesystem::exists(file, error)) {
+    if (is_folder(file)) file /= "dataset.json";
+    if (!is_there(file)) {
       if (looks_like_path)
         throw DataError(fmt::format("cannot read the dataset description {}: no such file", file.string()));
       throw DataError(fmt::format("unknown dataset \"{}\"; {}, or give the path of a dataset.json", name_or_path,

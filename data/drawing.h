@@ -11,7 +11,7 @@ struct Rectangle {
   int top = 0, left = 0, height = 0, width = 0;
 };
 
-/// Fills it; all of it must lie inside the image.
+/// Fills what of it lies inside the image.
 void fill_rectangle(Image& image, const Rectangle& rectangle, Rgb color);
 
 }  // namespace psanet::data

@@ -1,6 +1,5 @@
 #include "data/file_bytes.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,33 +8,12 @@
 #include <cstring>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "data/error.h"
+#include "engine/file_system.h"
 
 namespace psanet::data {
-namespace {
-
-/// A file descriptor that is closed whatever happens.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int close() {
-    const int fd = fd_;
-    fd_ = -1;
-    return ::close(fd);
-  }
-
- private:
-  int fd_;
-};
-
-}  // namespace
 
 std::vector<std::uint8_t> read_file_bytes(const std::filesystem::path& path) {
   std::error_code status_error;
@@ -61,23 +39,24 @@ std::vector<std::uint8_t> read_file_bytes(const std::filesystem::path& path) {
 
 void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
   const std::string temporary = fmt::format("{}.tmp{}", path.string(), ::getpid());
-  const auto fail = [&](const char* doing) {
-    const int reason = errno;
+  FileSystem& files = real_files();
+  const char* doing = "creating the temporary file";
+  int file = -1;
+  try {
+    file = files.create(temporary);
+    doing = "writing";
+    files.write(file, bytes.data(), bytes.size());
+    doing = "syncing";
+    files.sync(file);
+    doing = "closing";
+    files.close(std::exchange(file, -1));
+    doing = "renaming";
+    files.rename(temporary, path);
+  } catch (const std::system_error& problem) {
+    if (file >= 0) ::close(file);
     ::unlink(temporary.c_str());
-    throw DataError(fmt::format("cannot write {}: {}: {}", path.string(), doing, std::strerror(reason)));
-  };
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.get() < 0) fail("creating the temporary file");
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = ::write(file.get(), bytes.data() + done, bytes.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) fail("writing");
-    done += static_cast<std::size_t>(n);
+    throw DataError(fmt::format("cannot write {}: {}: {}", path.string(), doing, problem.code().message()));
   }
-  if (::fsync(file.get()) != 0) fail("syncing");
-  if (file.close() != 0) fail("closing");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail("renaming");
 }
 
 void write_file_text(const std::filesystem::path& path, std::string_view text) {

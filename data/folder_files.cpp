@@ -11,6 +11,14 @@ namespace psanet::data {
 
 namespace fs = std::filesystem;
 
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+bool is_file(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
 bool is_folder(const fs::path& path) {
   std::error_code error;
   return fs::is_directory(path, error);

@@ -7,6 +7,9 @@
 
 namespace psanet::data {
 
+/// What cannot be looked at is not there.
+bool is_there(const std::filesystem::path& path);
+bool is_file(const std::filesystem::path& path);
 bool is_folder(const std::filesystem::path& path);
 
 /// The regular files of a folder (with `recursive`, also of the folders below) whose names end so, sorted.

@@ -168,25 +168,14 @@ void add_stroke(char kind, const std::vector<Point>& p, std::vector<Segment>& ou
 /// The glyph's lines, placed and scaled.
 std::vector<Segment> outline(const Glyph& glyph, double x, double y, double scale) {
   std::vector<Segment> segments;
-  std::vector<Point> points;
-  char kind = 0;
-  std::string_view rest = glyph.strokes;
-  const auto flush = [&] {
-    if (!points.empty()) add_stroke(kind, points, segments);
-    points.clear();
-  };
-  while (!rest.empty()) {
-    if (rest[0] == ' ') {
-      rest.remove_prefix(1);
-      continue;
-    }
+  for (std::string_view rest = glyph.strokes; !rest.empty();) {
     const std::string_view stroke = rest.substr(0, rest.find(' '));
-    rest.remove_prefix(stroke.size());
-    kind = stroke[0];
+    rest.remove_prefix(std::min(stroke.size() + 1, rest.size()));
+    std::vector<Point> points;
     for (std::size_t i = 1; i + 1 < stroke.size(); i += 2) {
       points.push_back({x + (stroke[i] - 'a') * scale, y + (stroke[i + 1] - 'a') * scale});
     }
-    flush();
+    add_stroke(stroke[0], points, segments);
   }
   return segments;
 }

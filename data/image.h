@@ -51,13 +51,11 @@ struct LabelMap {
   std::uint8_t at(int y, int x) const { return labels[std::size_t(y) * std::size_t(width) + std::size_t(x)]; }
 };
 
-/// A picture during augmentation and resizing; values stay in 0..255 and are never rounded.
+/// A picture as networks take it; values stay in 0..255 and are never rounded.
 struct FloatImage {
   int height = 0, width = 0;
   std::vector<float> pixels;  ///< [H, W, 3] RGB, 0..255
 
-  FloatImage() = default;
-  FloatImage(int h, int w) : height(h), width(w), pixels(std::size_t(h) * std::size_t(w) * 3) {}
   explicit FloatImage(const Image& image)
       : height(image.height), width(image.width), pixels(image.pixels.begin(), image.pixels.end()) {}
 };

@@ -15,13 +15,12 @@ using Bytes = std::span<const std::uint8_t>;
 Image decode_jpeg(Bytes bytes, const std::string& name);
 Image decode_png(Bytes bytes, const std::string& name);
 Image decode_rare(Bytes bytes, const std::string& name, const char* format);  ///< BMP, GIF, PPM/PGM, TGA
-LabelMap decode_label_png(Bytes bytes, const std::string& name);
 
 struct LabelPng {
   LabelMap label;
   std::vector<Rgb> palette;  ///< empty for a grey PNG
 };
-LabelPng decode_label_png_with_palette(Bytes bytes, const std::string& name);
+LabelPng decode_label_png(Bytes bytes, const std::string& name);
 
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality, const std::string& name);
 std::vector<std::uint8_t> encode_png(const Image& image, const std::string& name);

@@ -4,7 +4,6 @@
 
 #include <map>
 #include <mutex>
-#include <system_error>
 
 #include "data/codec.h"
 #include "data/error.h"
@@ -39,10 +38,7 @@ std::vector<ScoredTruth> truths_in(const fs::path& folder) {
 }
 
 std::vector<ScorePair> pair_predictions(const std::vector<ScoredTruth>& truths, const fs::path& folder) {
-  std::error_code error;
-  if (!fs::is_directory(folder, error)) {
-    throw DataError(fmt::format("the predictions {} are not a folder", folder.string()));
-  }
+  if (!is_folder(folder)) throw DataError(fmt::format("the predictions {} are not a folder", folder.string()));
   std::map<std::string, std::vector<fs::path>> by_stem;
   for (const fs::path& file : files_ending(folder, ".png", true)) by_stem[file.stem().string()].push_back(file);
   std::vector<ScorePair> pairs;

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "data/error.h"
-#include "data/file_bytes.h"
 
 namespace psanet::data {
 namespace {
@@ -231,10 +230,6 @@ MatMatrix decode_mat_matrix(Bytes bytes, const std::string& name, std::string_vi
     if (auto found = open_field(std::move(matrix), field)) return numbers_of(std::move(*found), what, name);
   }
   throw DataError(fmt::format("{}: no {} in it", name, what));
-}
-
-MatMatrix read_mat_matrix(const std::filesystem::path& path, std::string_view variable, std::string_view field) {
-  return decode_mat_matrix(read_file_bytes(path), path.string(), variable, field);
 }
 
 }  // namespace psanet::data

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "data/error.h"
 
 namespace psanet::data {
@@ -9,8 +11,8 @@ namespace {
 
 constexpr double kEpsilon = 1e-10;  // the official code's guard against 0 / 0
 
-double mean(double sum, int count) {
-  return count > 0 ? sum / count : 0;
+double mean(const std::vector<double>& scores) {
+  return scores.empty() ? 0 : std::accumulate(scores.begin(), scores.end(), 0.0) / double(scores.size());
 }
 
 }  // namespace
@@ -88,37 +90,31 @@ double ConfusionMatrix::accuracy(int c) const {
 }
 
 double ConfusionMatrix::mean_iou() const {
-  double sum = 0;
-  for (int c = 0; c < classes_; ++c) sum += iou(c);
-  return mean(sum, classes_);
+  std::vector<double> scores;
+  for (int c = 0; c < classes_; ++c) scores.push_back(iou(c));
+  return mean(scores);
 }
 
 double ConfusionMatrix::mean_iou_present() const {
-  double sum = 0;
-  int count = 0;
+  std::vector<double> scores;
   for (int c = 0; c < classes_; ++c) {
-    if (!present(c)) continue;
-    sum += iou(c);
-    ++count;
+    if (present(c)) scores.push_back(iou(c));
   }
-  return mean(sum, count);
+  return mean(scores);
 }
 
 double ConfusionMatrix::mean_accuracy() const {
-  double sum = 0;
-  for (int c = 0; c < classes_; ++c) sum += accuracy(c);
-  return mean(sum, classes_);
+  std::vector<double> scores;
+  for (int c = 0; c < classes_; ++c) scores.push_back(accuracy(c));
+  return mean(scores);
 }
 
 double ConfusionMatrix::mean_accuracy_present() const {
-  double sum = 0;
-  int count = 0;
+  std::vector<double> scores;
   for (int c = 0; c < classes_; ++c) {
-    if (target(c) == 0) continue;
-    sum += accuracy(c);
-    ++count;
+    if (target(c) > 0) scores.push_back(accuracy(c));
   }
-  return mean(sum, count);
+  return mean(scores);
 }
 
 double ConfusionMatrix::pixel_accuracy() const {

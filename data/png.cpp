@@ -183,11 +183,7 @@ Image decode_png(Bytes bytes, const std::string& name) {
   return image;
 }
 
-LabelMap decode_label_png(Bytes bytes, const std::string& name) {
-  return decode_label_png_with_palette(bytes, name).label;
-}
-
-LabelPng decode_label_png_with_palette(Bytes bytes, const std::string& name) {
+LabelPng decode_label_png(Bytes bytes, const std::string& name) {
   Reader reader(bytes, name);
   const Header h = reader.header();
   if (h.color_type != PNG_COLOR_TYPE_GRAY && h.color_type != PNG_COLOR_TYPE_PALETTE) {

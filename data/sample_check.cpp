@@ -8,20 +8,19 @@
 
 #include "data/codec.h"
 #include "data/error.h"
+#include "data/folder_files.h"
+#include "engine/random.h"
 
 namespace psanet::data {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// FNV-1a over size and pixels.
+/// Of size and pixels.
 std::uint64_t hash_of(const Image& image) {
-  std::uint64_t hash = 14695981039346656037u;
-  const auto add = [&](std::uint64_t byte) { hash = (hash ^ byte) * 1099511628211u; };
-  add(std::uint64_t(image.height));
-  add(std::uint64_t(image.width));
-  for (const std::uint8_t p : image.pixels) add(p);
-  return hash;
+  std::string bytes = fmt::format("{} x {}: ", image.width, image.height);
+  bytes.append(image.pixels.begin(), image.pixels.end());
+  return hash_name(bytes);
 }
 
 /// "; there is a.jpeg" if the folder has the file under another ending.
@@ -98,8 +97,7 @@ SampleCheck check_sample(const Dataset& dataset, const Sample& sample) {
     result.findings.push_back({error, kind, std::move(text)});
   };
   const auto missing = [&](const fs::path& file) {
-    std::error_code error;
-    if (fs::is_regular_file(file, error)) return false;
+    if (is_file(file)) return false;
     found(true, "missing file", fmt::format("{}: no such file{}", file.string(), similar_file(file)));
     return true;
   };

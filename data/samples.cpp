@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <system_error>
-
 #include "data/codec.h"
 #include "data/error.h"
+#include "data/folder_files.h"
 #include "data/list_file.h"
-#include "engine/json/text.h"
 
 namespace psanet::data {
 namespace {
@@ -19,8 +17,7 @@ void check_files(const std::vector<Sample>& samples, const std::filesystem::path
   std::size_t missing = 0;
   std::string named;
   const auto check = [&](const std::filesystem::path& path) {
-    std::error_code error;
-    if (path.empty() || std::filesystem::is_regular_file(path, error)) return;
+    if (path.empty() || is_file(path)) return;
     if (missing++ < kNamed) named += fmt::format("{}{}", named.empty() ? "" : ", ", path.string());
   };
   for (const Sample& sample : samples) {
@@ -48,20 +45,16 @@ std::vector<Sample> read_list_file(const std::filesystem::path& list, const std:
   return samples;
 }
 
+void require_root(const Dataset& dataset, const std::filesystem::path& root) {
+  if (is_folder(root)) return;
+  throw DataError(fmt::format("the data root {} of {} is not a folder", root.string(), dataset.name));
+}
+
 std::vector<Sample> read_list(const Dataset& dataset, const std::filesystem::path& root, const std::string& split) {
-  const auto found = dataset.lists.find(split);
-  if (found == dataset.lists.end()) {
-    std::vector<std::string> splits;
-    for (const auto& [name, unused] : dataset.lists) splits.push_back(name);
-    throw DataError(
-        fmt::format("{}: no list for the split \"{}\"; {}", dataset.file.string(), split, suggestion(split, splits)));
-  }
-  std::error_code error;
-  if (!std::filesystem::is_directory(root, error)) {
-    throw DataError(fmt::format("the data root {} of {} is not a folder", root.string(), dataset.name));
-  }
-  const std::filesystem::path list = root / found->second;
-  if (!std::filesystem::exists(list, error)) {
+  const std::string& name = dataset.list_of(split);
+  require_root(dataset, root);
+  const std::filesystem::path list = root / name;
+  if (!is_there(list)) {
     throw DataError(fmt::format(
         "no list file {} for the split \"{}\" of {}; psanet-data prepare makes the lists of known data sets; "
         "or write one with an \"image label\" pair a line, relative to the data root",

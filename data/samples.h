@@ -16,6 +16,9 @@ struct Sample {
   std::filesystem::path label;  ///< empty in a list without labels
 };
 
+/// DataError if `root` is no folder.
+void require_root(const Dataset& dataset, const std::filesystem::path& root);
+
 /// Reads the list of a split (SPEC 7): one "image label" pair a line (separated by a space or a tab), paths relative to
 /// `root`; empty lines are skipped. The split "test" may have lines with an image alone. DataError with file and line
 /// for malformed lines and empty lists, and one that names the first few if listed files do not exist.

@@ -25,33 +25,6 @@ const T* pixel(const Patch<T>& patch, int y, int x, int channels) {
   return patch.values.data() + (row * std::size_t(patch.window.width) + column) * std::size_t(channels);
 }
 
-/// Shared by images and labels: copies what lies inside, fills the rest.
-template <typename T, int Channels>
-void crop_values(const std::vector<T>& in, int height, int width, const Window& window,
-                 const std::array<T, Channels>& fill, std::vector<T>& out) {
-  const CropPlace place = place_crop(height, width, window.height, window.width);
-  for (int y = 0; y < window.height; ++y) {
-    for (int x = 0; x < window.width; ++x) {
-      const int sy = y + window.top - place.pad_top, sx = x + window.left - place.pad_left;
-      const bool inside = sy >= 0 && sy < height && sx >= 0 && sx < width;
-      const T* from =
-          inside ? in.data() + (std::size_t(sy) * std::size_t(width) + std::size_t(sx)) * Channels : fill.data();
-      std::copy_n(from, Channels,
-                  out.data() + (std::size_t(y) * std::size_t(window.width) + std::size_t(x)) * Channels);
-    }
-  }
-}
-
-template <typename T, int Channels>
-void mirror_values(const std::vector<T>& in, int height, int width, std::vector<T>& out) {
-  for (int y = 0; y < height; ++y) {
-    const T* row = in.data() + std::size_t(y) * std::size_t(width) * Channels;
-    T* target = out.data() + std::size_t(y) * std::size_t(width) * Channels;
-    for (int x = 0; x < width; ++x)
-      std::copy_n(row + std::ptrdiff_t(width - 1 - x) * Channels, Channels, target + std::ptrdiff_t(x) * Channels);
-  }
-}
-
 }  // namespace
 
 Rotation::Rotation(int height, int width, double degrees) : height_(height), width_(width) {
@@ -188,64 +161,6 @@ void blur(const ImagePatch& in, ImagePatch& out, std::vector<float>& rows) {
 CropPlace place_crop(int height, int width, int crop_h, int crop_w) {
   const int pad_h = std::max(crop_h - height, 0), pad_w = std::max(crop_w - width, 0);
   return {pad_h / 2, pad_w / 2, std::max(height - crop_h, 0), std::max(width - crop_w, 0)};
-}
-
-FloatImage rotate(const FloatImage& image, double degrees, const Color& fill) {
-  const Window all{0, 0, image.height, image.width};
-  const ImagePatch in{image.height, image.width, all, image.pixels};
-  ImagePatch out;
-  out.reshape(image.height, image.width, all, 3);
-  rotate_linear(Rotation(image.height, image.width, degrees), in, fill, out);
-  FloatImage result(image.height, image.width);
-  result.pixels = std::move(out.values);
-  return result;
-}
-
-LabelMap rotate(const LabelMap& label, double degrees, std::uint8_t fill) {
-  const Window all{0, 0, label.height, label.width};
-  const LabelPatch in{label.height, label.width, all, label.labels};
-  LabelPatch out;
-  out.reshape(label.height, label.width, all, 1);
-  rotate_nearest(Rotation(label.height, label.width, degrees), in, fill, out);
-  LabelMap result(label.height, label.width);
-  result.labels = std::move(out.values);
-  return result;
-}
-
-FloatImage blur(const FloatImage& image) {
-  const Window all{0, 0, image.height, image.width};
-  const ImagePatch in{image.height, image.width, all, image.pixels};
-  ImagePatch out;
-  std::vector<float> rows;
-  out.reshape(image.height, image.width, all, 3);
-  blur(in, out, rows);
-  FloatImage result(image.height, image.width);
-  result.pixels = std::move(out.values);
-  return result;
-}
-
-FloatImage mirror(const FloatImage& image) {
-  FloatImage out(image.height, image.width);
-  mirror_values<float, 3>(image.pixels, image.height, image.width, out.pixels);
-  return out;
-}
-
-LabelMap mirror(const LabelMap& label) {
-  LabelMap out(label.height, label.width);
-  mirror_values<std::uint8_t, 1>(label.labels, label.height, label.width, out.labels);
-  return out;
-}
-
-FloatImage crop(const FloatImage& image, const Window& window, const Color& fill) {
-  FloatImage out(window.height, window.width);
-  crop_values<float, 3>(image.pixels, image.height, image.width, window, fill, out.pixels);
-  return out;
-}
-
-LabelMap crop(const LabelMap& label, const Window& window, std::uint8_t fill) {
-  LabelMap out(window.height, window.width);
-  crop_values<std::uint8_t, 1>(label.labels, label.height, label.width, window, {fill}, out.labels);
-  return out;
 }
 
 }  // namespace psanet::data

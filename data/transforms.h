@@ -69,14 +69,4 @@ struct CropPlace {
 };
 CropPlace place_crop(int height, int width, int crop_h, int crop_w);
 
-/// The whole-image forms.
-FloatImage rotate(const FloatImage& image, double degrees, const Color& fill);
-LabelMap rotate(const LabelMap& label, double degrees, std::uint8_t fill = kIgnore);
-FloatImage blur(const FloatImage& image);
-FloatImage mirror(const FloatImage& image);
-LabelMap mirror(const LabelMap& label);
-/// Offsets count in the padded image.
-FloatImage crop(const FloatImage& image, const Window& window, const Color& fill);
-LabelMap crop(const LabelMap& label, const Window& window, std::uint8_t fill = kIgnore);
-
 }  // namespace psanet::data

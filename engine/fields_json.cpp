@@ -25,36 +25,22 @@ std::string joined(std::span<const char* const> names) {
   return fmt::format("{}", fmt::join(names.begin(), names.end(), ", "));
 }
 
-/// Passes fields of every type on to Derived::visit(name, value, doc).
-template <class Derived>
-class EachField : public Fields {
- public:
-  void operator()(const char* name, bool& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, int64_t& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, double& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, std::string& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, Size2& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, std::optional<int64_t>& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, std::optional<double>& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, std::vector<int64_t>& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, std::vector<double>& value, const char* doc) override { pass(name, value, doc); }
-  void operator()(const char* name, std::vector<std::string>& value, const char* doc) override {
-    pass(name, value, doc);
-  }
-
- private:
-  template <class T>
-  void pass(const char* name, T& value, const char* doc) {
-    static_cast<Derived*>(this)->visit(name, value, doc);
-  }
-};
-
-template <class T>
-void read(const JsonReader& j, T& value) {
-  if constexpr (std::is_same_v<T, bool>) value = j.boolean();
-  if constexpr (std::is_same_v<T, int64_t>) value = j.integer();
-  if constexpr (std::is_same_v<T, double>) value = j.number();
-  if constexpr (std::is_same_v<T, std::string>) value = j.text();
+void read(const JsonReader& j, bool& value) {
+  value = j.boolean();
+}
+void read(const JsonReader& j, int64_t& value) {
+  value = j.integer();
+}
+void read(const JsonReader& j, double& value) {
+  value = j.number();
+}
+void read(const JsonReader& j, std::string& value) {
+  value = j.text();
+}
+void read(const JsonReader& j, Choice& value) {
+  const auto found = std::ranges::find_if(value.names, [&](const char* name) { return j.value() == name; });
+  if (found == value.names.end()) j.wrong("one of " + joined(value.names));
+  value.index = found - value.names.begin();
 }
 void read(const JsonReader& j, Size2& value) {
   const bool two = j.value().is_array();
@@ -76,27 +62,18 @@ void read(const JsonReader& j, std::vector<T>& value) {
 }
 
 /// Reads one level of an object; nested objects push a level.
-class FieldsReader final : public EachField<FieldsReader> {
+class FieldsReader final : public Fields {
  public:
   FieldsReader(const json& object, const std::string& path) { push({object, path}); }
-
-  template <class T>
-  void visit(const char* name, T& value, const char*) {
-    if (const auto j = find(name)) read(*j, value);
-  }
-  void choice(const char* name, int& value, std::span<const char* const> names, const char*) override {
-    const auto j = find(name);
-    if (!j) return;
-    const auto found = std::find_if(names.begin(), names.end(), [&](const char* n) { return j->value() == n; });
-    if (found == names.end()) j->wrong("one of " + joined(names));
-    value = static_cast<int>(found - names.begin());
-  }
 
   /// Every key of the current object must have been asked for.
   void check_unknown() const { levels_.back().object.only_keys(levels_.back().known); }
 
  protected:
-  bool enter(const char* name, const char*) override {
+  void visit(const char* name, FieldValue value, const char*) override {
+    if (const auto j = find(name)) std::visit([&](auto* v) { read(*j, *v); }, value);
+  }
+  bool enter(const char* name) override {
     const auto j = find(name);
     if (j) push(*j);
     return j.has_value();
@@ -131,37 +108,33 @@ ordered_json written(const T& value) {
 ordered_json written(const Size2& value) {
   return value.h == value.w ? ordered_json(value.h) : ordered_json::array({value.h, value.w});
 }
+ordered_json written(const Choice& value) {
+  return value.names[static_cast<size_t>(value.index)];
+}
 template <class T>
 ordered_json written(const std::optional<T>& value) {
   return value ? ordered_json(*value) : ordered_json(nullptr);
 }
 
-class Writer final : public EachField<Writer> {
+class Writer final : public Fields {
  public:
-  ordered_json take() { return std::move(levels_.front().second); }
-
-  template <class T>
-  void visit(const char* name, const T& value, const char*) {
-    put(name, written(value));
-  }
-  void choice(const char* name, int& value, std::span<const char* const> names, const char*) override {
-    put(name, names[static_cast<size_t>(value)]);
-  }
+  ordered_json take() { return std::move(all_); }
 
  protected:
-  bool enter(const char* name, const char*) override {
-    levels_.emplace_back(name, ordered_json::object());
+  void visit(const char* name, FieldValue value, const char*) override {
+    (*open_.back())[name] = std::visit([](const auto* v) { return written(*v); }, value);
+  }
+  bool enter(const char* name) override {
+    ordered_json& object = (*open_.back())[name];
+    object = ordered_json::object();
+    open_.push_back(&object);
     return true;
   }
-  void leave() override {
-    auto [name, object] = std::move(levels_.back());
-    levels_.pop_back();
-    put(name.c_str(), std::move(object));
-  }
+  void leave() override { open_.pop_back(); }
 
  private:
-  void put(const char* name, ordered_json value) { levels_.back().second[name] = std::move(value); }
-  std::vector<std::pair<std::string, ordered_json>> levels_{{"", ordered_json::object()}};
+  ordered_json all_ = ordered_json::object();
+  std::vector<ordered_json*> open_{&all_};  // each in the one before
 };
 
 /// The type and the default of a field, as documentation has them.
@@ -176,6 +149,9 @@ TypeAndDefault documented(const std::string& value) {
 TypeAndDefault documented(const Size2& v) {
   return {"integer or [h, w]", v.h == v.w ? fmt::format("{}", v.h) : fmt::format("[{}, {}]", v.h, v.w)};
 }
+TypeAndDefault documented(const Choice& value) {
+  return {joined(value.names), value.names[static_cast<size_t>(value.index)]};
+}
 template <class T>
 TypeAndDefault documented(const std::optional<T>& value) {
   return {fmt::format("{} or null", kTypeName<T>), value ? fmt::format("{}", *value) : "null"};
@@ -185,20 +161,17 @@ TypeAndDefault documented(const std::vector<T>& value) {
   return {fmt::format("list of {}s", kTypeName<T>), fmt::format("[{}]", fmt::join(value, ", "))};
 }
 
-class Documenter final : public EachField<Documenter> {
+class Documenter final : public Fields {
  public:
   std::string take() { return std::move(text_); }
 
-  template <class T>
-  void visit(const char* name, const T& value, const char* doc) {
-    row(name, documented(value), doc);
-  }
-  void choice(const char* name, int& value, std::span<const char* const> names, const char* doc) override {
-    row(name, {joined(names), names[static_cast<size_t>(value)]}, doc);
-  }
-
  protected:
-  bool enter(const char* name, const char*) override {
+  void visit(const char* name, FieldValue value, const char* doc) override {
+    const auto [type, standard] = std::visit([](const auto* v) { return documented(*v); }, value);
+    if (text_.empty()) text_ = "| key | type | default | meaning |\n|---|---|---|---|\n";
+    text_ += fmt::format("| `{}{}` | {} | {} | {} |\n", prefix_, name, type, standard, doc);
+  }
+  bool enter(const char* name) override {
     prefix_ += std::string(name) + ".";
     return true;
   }
@@ -209,11 +182,6 @@ class Documenter final : public EachField<Documenter> {
   }
 
  private:
-  void row(const std::string& name, const TypeAndDefault& about, const std::string& doc) {
-    if (text_.empty()) text_ = "| key | type | default | meaning |\n|---|---|---|---|\n";
-    text_ += fmt::format("| `{}{}` | {} | {} | {} |\n", prefix_, name, about.first, about.second, doc);
-  }
-
   std::string prefix_, text_;
 };
 

@@ -21,39 +21,24 @@ struct Op::Model final : Op::Concept {
     };
   }
   Values grad([[maybe_unused]] Gradient& g) const override {
-    if constexpr (requires { op.grad(g); }) {
-      return op.grad(g);
-    } else {
-      return {};
-    }
+    if constexpr (requires { op.grad(g); }) return op.grad(g);
+    return {};
   }
   double flops([[maybe_unused]] const Types& in, [[maybe_unused]] const Types& out) const override {
-    if constexpr (requires { op.flops(in, out); }) {
-      return op.flops(in, out);
-    } else {
-      return 0;
-    }
+    if constexpr (requires { op.flops(in, out); }) return op.flops(in, out);
+    return 0;
   }
   std::vector<int> mutates([[maybe_unused]] size_t inputs) const override {
-    if constexpr (requires { op.mutates(inputs); }) {
-      return op.mutates(inputs);
-    } else {
-      return {};
-    }
+    if constexpr (requires { op.mutates(inputs); }) return op.mutates(inputs);
+    return {};
   }
   std::vector<Sharing> shares() const override {
-    if constexpr (requires { op.shares(); }) {
-      return op.shares();
-    } else {
-      return {};
-    }
+    if constexpr (requires { op.shares(); }) return op.shares();
+    return {};
   }
   std::vector<int> skippable() const override {
-    if constexpr (requires { op.skippable(); }) {
-      return op.skippable();
-    } else {
-      return {};
-    }
+    if constexpr (requires { op.skippable(); }) return op.skippable();
+    return {};
   }
   void fields(Fields& f) const override {
     T copy = op;  // visitors that only read still take references

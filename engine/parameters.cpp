@@ -15,17 +15,10 @@ std::vector<float> initial_values(const std::string& name, const Type& type, con
   std::vector<float> values(static_cast<size_t>(type.elements()));
   const uint64_t key = hash_name(fmt::format("{}#{}", name, seed));
   for (size_t i = 0; i < values.size(); ++i) {
-    switch (init.kind) {
-      case Initializer::Kind::constant:
-        values[i] = static_cast<float>(init.value);
-        break;
-      case Initializer::Kind::uniform:
-        values[i] = static_cast<float>(init.value * random_unit(key, i));
-        break;
-      case Initializer::Kind::normal:
-        values[i] = static_cast<float>(init.value * random_normal(key, i));
-        break;
-    }
+    const double factor = init.kind == Initializer::Kind::uniform  ? random_unit(key, i)
+                          : init.kind == Initializer::Kind::normal ? random_normal(key, i)
+                                                                   : 1;
+    values[i] = static_cast<float>(init.value * factor);
   }
   return values;
 }
@@ -105,14 +98,13 @@ FileTensor Parameters::to_file(const Entry& entry) const {
 
 void Parameters::from_file(const Entry& entry, const FileTensor& values, const std::string& where) {
   const Shape& shape = entry.tensor.type().shape;
-  const bool convolution = entry.source.layout == FileLayout::conv_weight;
   const Shape wanted = file_shape(entry);
   if (values.shape != wanted) {
     throw WeightsError(fmt::format("{}: tensor \"{}\" has shape {}, the model wants {}", where, entry.name,
                                    to_string(values.shape), to_string(wanted)));
   }
   std::vector<float> host = values.values<float>();
-  if (convolution) host = swap_inner(host, shape[0], shape[3], shape[1] * shape[2]);
+  if (entry.source.layout == FileLayout::conv_weight) host = swap_inner(host, shape[0], shape[3], shape[1] * shape[2]);
   Tensor tensor = entry.tensor;
   tensor.set(host);
 }

@@ -205,68 +205,52 @@ double Program::flops() const {
   return sum;
 }
 
-void Program::prepare() {
+template <class Launches>
+void Program::run_by(const Launches& launches) {
   allocate();
   if (const uint64_t version = parameters_.version(); computed_at_ != version) {
     for (const Call& call : fixed_) call.body(call.buffers);
     computed_at_ = version;
   }
-}
-
-void Program::finish() {
+  try {
+    launches();
+  } catch (...) {
+    device_.communicator().drain();  // it may still be at work on this program's memory
+    if (updates_) parameters_.updated();
+    throw;
+  }
   ran_ = true;
   if (!updates_) return;
   parameters_.updated();
-  computed_at_ = parameters_.version();
-}
-
-void Program::failed() {
-  device_.communicator().drain();  // it may still be at work on this program's memory
-  if (updates_) parameters_.updated();
+  computed_at_ = parameters_.version();  // its own updates leave what it has computed once as it is
 }
 
 void Program::run() {
-  prepare();
-  try {
-    if (record_ && ran_) {
-      if (!recorded_) record();
-      for (Stretch& stretch : stretches_) {
-        stretch.recording ? stretch.recording->replay() : launch(stretch);
-      }
-    } else {
-      for (const Stretch& stretch : stretches_) launch(stretch);
-    }
-  } catch (...) {
-    failed();
-    throw;
-  }
-  finish();
+  run_by([&] {
+    if (record_ && ran_ && !recorded_) record();
+    for (const Stretch& stretch : stretches_) stretch.recording ? stretch.recording->replay() : launch(stretch);
+  });
 }
 
 Timeline Program::run_timed() {
-  prepare();
-  const auto marks =
-      device_.visit([&](auto& ctx) { return kernels::make_marks(ctx, static_cast<int64_t>(runs_.size()) + 1); });
-  Communicator& ranks = device_.communicator();
-  ranks.start_timing();
-  marks->mark();
-  try {
+  Timeline timeline;
+  run_by([&] {
+    const auto marks =
+        device_.visit([&](auto& ctx) { return kernels::make_marks(ctx, static_cast<int64_t>(runs_.size()) + 1); });
+    Communicator& ranks = device_.communicator();
+    ranks.start_timing();
+    marks->mark();
     for (const Call& call : runs_) {
       call.body(call.buffers);
       marks->mark();
     }
-  } catch (...) {
-    failed();
-    throw;
-  }
-  const std::vector<double> seconds = marks->seconds();
-  Timeline timeline;
-  timeline.collectives = ranks.stop_timing();
-  for (size_t s = 0; s < runs_.size(); ++s) {
-    const Node& node = graph_.node(runs_[s].node);
-    timeline.nodes.push_back({node.name, node.op()->name(), seconds[s], seconds[s + 1]});
-  }
-  finish();
+    const std::vector<double> seconds = marks->seconds();
+    timeline.collectives = ranks.stop_timing();
+    for (size_t s = 0; s < runs_.size(); ++s) {
+      const Node& node = graph_.node(runs_[s].node);
+      timeline.nodes.push_back({node.name, node.op()->name(), seconds[s], seconds[s + 1]});
+    }
+  });
   return timeline;
 }
 
@@ -351,17 +335,11 @@ int64_t first_non_finite(Device& device, const Type& type, const void* values) {
 }  // namespace
 
 void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
-  prepare();
-  for (const Call& call : runs_) {
+  const auto traced = [&](const Call& call) {
     const Node& node = graph_.node(call.node);
     TraceEntry entry{node, graph_.types(node.inputs), 0, 0, -1, -1};
     const auto start = std::chrono::steady_clock::now();
-    try {
-      call.body(call.buffers);
-    } catch (...) {
-      failed();
-      throw;
-    }
+    call.body(call.buffers);
     device_.communicator().settle();  // the values below may be those of a bucket that is being summed
     device_.synchronize();
     entry.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -372,8 +350,8 @@ void Program::run_traced(const std::function<void(const TraceEntry&)>& sink) {
       if (entry.non_finite_index >= 0) entry.non_finite_output = static_cast<int>(o);
     }
     sink(entry);
-  }
-  finish();
+  };
+  run_by([&] { std::ranges::for_each(runs_, traced); });
 }
 
 }  // namespace psanet

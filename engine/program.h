@@ -113,12 +113,10 @@ class Program {
   }
   void* address(Value v);
   Tensor result(Value v, const std::string& what, const std::string& name);
-  /// Takes memory if there is none yet, and brings what was computed once up to date.
-  void prepare();
-  /// This program's own updates leave what it has computed once as it is.
-  void finish();
-  /// A run has ended by an error.
-  void failed();
+  /// A run: takes memory if there is none yet, brings what was computed once up to date, calls launches() and notes
+  /// how that ended.
+  template <class Launches>
+  void run_by(const Launches& launches);
   void launch(const Stretch& stretch);
   void record();
   bool record(Stretch& stretch);

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <variant>
 
 #include "engine/atomic_file.h"
 #include "engine/error.h"
@@ -21,12 +23,40 @@ namespace {
 
 constexpr JsonLimits kHeaderLimits{int64_t{64} << 20, 8'000'000};  // ten values and about a hundred bytes a tensor
 
+struct Half {
+  uint16_t bits;
+
+  operator float() const {
+    const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
+    const uint32_t exponent = (bits >> 10) & 0x1fu;
+    const uint32_t mantissa = bits & 0x3ffu;
+    if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24
+      const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+      return sign ? -magnitude : magnitude;
+    }
+    return std::bit_cast<float>(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13));
+  }
+};
+
+struct BFloat16 {
+  uint16_t bits;
+
+  operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+};
+
+using Number =
+    std::variant<double, float, Half, BFloat16, int64_t, int32_t, uint32_t, int16_t, uint16_t, int8_t, uint8_t>;
+
+/// A number of the type that each of the format's words means.
+const std::map<std::string, Number> kNumbers = {
+    {"F64", double{}},  {"F32", float{}},   {"F16", Half{}},     {"BF16", BFloat16{}}, {"I64", int64_t{}},
+    {"U64", int64_t{}}, {"I32", int32_t{}}, {"U32", uint32_t{}}, {"I16", int16_t{}},   {"U16", uint16_t{}},
+    {"I8", int8_t{}},   {"U8", uint8_t{}},  {"BOOL", uint8_t{}}};
+
+/// 0: there is no such dtype.
 int64_t dtype_bytes(const std::string& dtype) {
-  static const std::map<std::string, int64_t> sizes = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
-                                                       {"U64", 8}, {"I32", 4}, {"U32", 4}, {"I16", 2},  {"U16", 2},
-                                                       {"I8", 1},  {"U8", 1},  {"BOOL", 1}};
-  auto it = sizes.find(dtype);
-  return it == sizes.end() ? 0 : it->second;
+  const auto found = kNumbers.find(dtype);
+  return found == kNumbers.end() ? 0 : std::visit([](auto number) { return int64_t{sizeof number}; }, found->second);
 }
 
 template <class T>
@@ -34,43 +64,6 @@ T load(const std::byte* at) {
   T value;
   std::memcpy(&value, at, sizeof value);
   return value;
-}
-
-float half_to_float(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  const uint32_t exponent = (half >> 10) & 0x1fu;
-  const uint32_t mantissa = half & 0x3ffu;
-  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  const uint32_t bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13);
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-float bfloat16_to_float(uint16_t bf16) {
-  const uint32_t bits = static_cast<uint32_t>(bf16) << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-template <class From, class T>
-void convert(const std::vector<std::byte>& bytes, std::vector<T>& values) {
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<T>(load<From>(bytes.data() + i * sizeof(From)));
-}
-
-template <class T>
-FileTensor make(const char* dtype, std::vector<int64_t> shape, std::span<const T> values) {
-  FileTensor tensor{dtype, std::move(shape), {}};
-  tensor.bytes.resize(values.size_bytes());
-  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), values.size_bytes());
-  if (tensor.elements() != static_cast<int64_t>(values.size())) {
-    throw std::logic_error("FileTensor::of: number of values and shape differ");
-  }
-  return tensor;
 }
 
 }  // namespace
@@ -82,31 +75,10 @@ int64_t FileTensor::elements() const {
 template <class T>
 std::vector<T> FileTensor::values() const {
   std::vector<T> result(static_cast<size_t>(elements()));
-  if (dtype == "F32") {
-    convert<float>(bytes, result);
-  } else if (dtype == "F64") {
-    convert<double>(bytes, result);
-  } else if (dtype == "I64" || dtype == "U64") {
-    convert<int64_t>(bytes, result);
-  } else if (dtype == "I32") {
-    convert<int32_t>(bytes, result);
-  } else if (dtype == "U32") {
-    convert<uint32_t>(bytes, result);
-  } else if (dtype == "I16") {
-    convert<int16_t>(bytes, result);
-  } else if (dtype == "U16") {
-    convert<uint16_t>(bytes, result);
-  } else if (dtype == "I8") {
-    convert<int8_t>(bytes, result);
-  } else if (dtype == "F16") {
-    for (size_t i = 0; i < result.size(); ++i)
-      result[i] = static_cast<T>(half_to_float(load<uint16_t>(bytes.data() + 2 * i)));
-  } else if (dtype == "BF16") {
-    for (size_t i = 0; i < result.size(); ++i)
-      result[i] = static_cast<T>(bfloat16_to_float(load<uint16_t>(bytes.data() + 2 * i)));
-  } else {
-    convert<uint8_t>(bytes, result);  // U8, BOOL
-  }
+  const auto convert = [&]<class From>(From) {
+    for (size_t i = 0; i < result.size(); ++i) result[i] = static_cast<T>(load<From>(bytes.data() + i * sizeof(From)));
+  };
+  std::visit(convert, kNumbers.at(dtype));
   return result;
 }
 
@@ -116,15 +88,20 @@ template std::vector<int64_t> FileTensor::values() const;
 template std::vector<int32_t> FileTensor::values() const;
 template std::vector<uint8_t> FileTensor::values() const;
 
-FileTensor FileTensor::of(std::vector<int64_t> shape, std::span<const float> values) {
-  return make("F32", std::move(shape), values);
+template <class T>
+FileTensor FileTensor::of(std::vector<int64_t> shape, std::span<const T> values) {
+  FileTensor tensor{std::is_same_v<T, float> ? "F32" : std::is_same_v<T, int64_t> ? "I64" : "U8", std::move(shape), {}};
+  if (tensor.elements() != static_cast<int64_t>(values.size())) {
+    throw std::logic_error("FileTensor::of: number of values and shape differ");
+  }
+  const auto bytes = std::as_bytes(values);
+  tensor.bytes.assign(bytes.begin(), bytes.end());
+  return tensor;
 }
-FileTensor FileTensor::of(std::vector<int64_t> shape, std::span<const int64_t> values) {
-  return make("I64", std::move(shape), values);
-}
-FileTensor FileTensor::of(std::vector<int64_t> shape, std::span<const uint8_t> values) {
-  return make("U8", std::move(shape), values);
-}
+
+template FileTensor FileTensor::of(std::vector<int64_t>, std::span<const float>);
+template FileTensor FileTensor::of(std::vector<int64_t>, std::span<const int64_t>);
+template FileTensor FileTensor::of(std::vector<int64_t>, std::span<const uint8_t>);
 
 const FileTensor& Safetensors::at(const std::string& name) const {
   auto it = tensors.find(name);

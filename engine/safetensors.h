@@ -23,9 +23,9 @@ struct FileTensor {
   template <class T>
   std::vector<T> values() const;
 
-  static FileTensor of(std::vector<int64_t> shape, std::span<const float> values);
-  static FileTensor of(std::vector<int64_t> shape, std::span<const int64_t> values);
-  static FileTensor of(std::vector<int64_t> shape, std::span<const uint8_t> values);
+  /// Of float, int64_t or uint8_t.
+  template <class T>
+  static FileTensor of(std::vector<int64_t> shape, std::span<const T> values);
 };
 
 struct Safetensors {

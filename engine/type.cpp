@@ -7,35 +7,20 @@
 
 namespace psanet {
 
-int64_t size_bytes(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-    case DType::i32:
-      return 4;
-    case DType::bf16:
-      return 2;
-    case DType::i64:
-      return 8;
-    case DType::u8:
-      return 1;
-  }
-  return 0;
-}
+namespace {
+struct Facts {
+  const char* name;
+  int64_t bytes;
+};
+/// In the enum's order.
+constexpr Facts kFacts[] = {{"f32", 4}, {"bf16", 2}, {"i32", 4}, {"i64", 8}, {"u8", 1}};
+}  // namespace
 
+int64_t size_bytes(DType dtype) {
+  return kFacts[static_cast<size_t>(dtype)].bytes;
+}
 const char* name(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-      return "f32";
-    case DType::bf16:
-      return "bf16";
-    case DType::i32:
-      return "i32";
-    case DType::i64:
-      return "i64";
-    case DType::u8:
-      return "u8";
-  }
-  return "?";
+  return kFacts[static_cast<size_t>(dtype)].name;
 }
 
 int64_t elements(const Shape& shape) {

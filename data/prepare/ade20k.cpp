@@ -24,7 +24,7 @@ fs::path trace_of_full_release(const fs::path& root) {
   }
   for (const fs::path& place : places) {
     for (const char* name : {"index_ade20k.pkl", "index_ade20k.mat"}) {
-      if (fs::exists(place / name, error)) return place / name;
+      if (is_there(place / name)) return place / name;
     }
     // images/ADE/training/<kind>/<scene>/ in later releases, images/training/<letter>/<scene>/ in the first
     for (const char* folder : {"images/ADE", "images/training", "images/validation", "annotations/training"}) {

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <system_error>
-
 #include "data/error.h"
 #include "data/file_bytes.h"
 #include "data/prepare/layout.h"
@@ -53,8 +51,7 @@ std::string list_text(const FoundSplit& split, const fs::path& root) {
 }
 
 void refuse_other_contents(const fs::path& list, const std::string& text) {
-  std::error_code error;
-  if (!fs::exists(list, error)) return;
+  if (!is_there(list)) return;
   const auto bytes = read_file_bytes(list);
   if (std::string(bytes.begin(), bytes.end()) == text) return;
   throw DataError(
@@ -79,8 +76,7 @@ PrepareReport prepare_dataset(const Dataset& dataset, const PrepareOptions& opti
                                   split.split, normal.root.string()));
     }
     // The first label stands for all: another coding, or colours, are seen at once. All are looked at by `check`.
-    std::error_code error;
-    if (const fs::path& label = split.files.front().second; fs::exists(label, error)) load_label(dataset, label);
+    if (const fs::path& label = split.files.front().second; is_there(label)) load_label(dataset, label);
   }
   PrepareReport report;
   report.remarks = found.remarks;

@@ -34,7 +34,7 @@ std::set<std::string> sbd_names(const fs::path& sbd) {
 }
 
 LabelMap read_sbd_label(const fs::path& file, int classes) {
-  const MatMatrix matrix = read_mat_matrix(file, "GTcls", "Segmentation");
+  const MatMatrix matrix = decode_mat_matrix(read_file_bytes(file), file.string(), "GTcls", "Segmentation");
   LabelMap label(matrix.rows, matrix.columns);
   for (std::size_t i = 0; i < label.labels.size(); ++i) {
     const double value = matrix.values[i];

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <set>
-#include <system_error>
 
 #include "data/error.h"
 #include "data/list_file.h"
@@ -54,9 +53,8 @@ std::set<std::string> names_to_convert(const fs::path& sbd, const std::set<std::
                                        const PrepareOptions& options, std::vector<std::string>& remarks) {
   const std::set<std::string> wanted = without(sbd_names(sbd), done);
   std::set<std::string> missing;
-  std::error_code error;
   for (const std::string& name : wanted) {
-    if (!fs::exists(sbd / "cls" / (name + ".mat"), error)) missing.insert(name);
+    if (!is_there(sbd / "cls" / (name + ".mat"))) missing.insert(name);
   }
   if (missing.empty()) return wanted;
   if (!options.partial) {
@@ -101,7 +99,6 @@ FoundDataset find_voc2012(const Dataset& dataset, const PrepareOptions& options)
     }
   }
 
-  std::error_code error;
   const auto collect = [&](const std::string& split, std::size_t official, const std::set<std::string>& names) {
     // Asked for by name, so that the folder's other images do not count as images without a label.
     std::vector<fs::path> image_files, label_files;
@@ -111,8 +108,8 @@ FoundDataset find_voc2012(const Dataset& dataset, const PrepareOptions& options)
     };
     for (const std::string& name : names) {
       const fs::path image = images / (name + ".jpg"), label = label_of(image);
-      if (fs::exists(image, error)) image_files.push_back(image);
-      if (to_convert.count(name) || fs::exists(label, error)) label_files.push_back(label);
+      if (is_there(image)) image_files.push_back(image);
+      if (to_convert.count(name) || is_there(label)) label_files.push_back(label);
     }
     found.splits.push_back(
         pair_files("voc2012", split, official, image_files, label_files, label_of, options.partial, found.remarks));
@@ -124,13 +121,13 @@ FoundDataset find_voc2012(const Dataset& dataset, const PrepareOptions& options)
   collect("val", 1449, val);
 
   // The test images come in an archive of their own.
-  if (!fs::exists(base / "ImageSets" / "Segmentation" / "test.txt", error)) {
+  if (!is_there(base / "ImageSets" / "Segmentation" / "test.txt")) {
     found.remarks.push_back("no ImageSets/Segmentation/test.txt (VOC2012test.tar), so no list for the split test");
     return found;
   }
   std::vector<fs::path> test_images;
   for (const std::string& name : names_of(base, "test.txt")) {
-    if (fs::exists(images / (name + ".jpg"), error)) test_images.push_back(images / (name + ".jpg"));
+    if (is_there(images / (name + ".jpg"))) test_images.push_back(images / (name + ".jpg"));
   }
   found.splits.push_back(images_only("test", 1456, test_images));
   return found;

@@ -31,10 +31,10 @@ constexpr size_t kMost_frame_bytes = kStoreValue_bytes + kStoreKey_bytes + 64;
 /// machine's own name 127.0.1.1), so then it is all of them.
 Socket listen_on(const std::string& host, int port) {
   std::string why;
-  std::vector<Address> addresses = {any_address(AF_INET6, port), any_address(AF_INET, port)};
-  if (is_loopback(host)) addresses = resolve(host, port, why);
-  for (const Address& address : addresses) {
-    if (Socket listener = Socket::listening(address, why)) return listener;
+  for (const std::string& name : is_loopback(host) ? std::vector{host} : std::vector<std::string>{"::", "0.0.0.0"}) {
+    for (const Address& address : resolve(name, port, why)) {
+      if (Socket listener = Socket::listening(address, why)) return listener;
+    }
   }
   throw DeviceError(fmt::format("rendezvous: cannot listen on {}:{}: {}", host, port, why));
 }
@@ -197,10 +197,9 @@ class StoreServer::Impl {
   /// Empty, or why it is not kept.
   std::string keep(const std::string& key, const std::string& value) {
     const auto old = values_.find(key);
-    const size_t keys = values_.size() + (old == values_.end() ? 1 : 0);
-    const size_t bytes = bytes_ + value.size() + (old == values_.end() ? key.size() : 0) -
-                         (old == values_.end() ? 0 : old->second.size());
-    if (keys > kStore_keys || bytes > kStore_bytes) {
+    const bool is_new = old == values_.end();
+    const size_t bytes = bytes_ + value.size() + (is_new ? key.size() : 0) - (is_new ? 0 : old->second.size());
+    if (values_.size() + is_new > kStore_keys || bytes > kStore_bytes) {
       return fmt::format("\"{}\": the store is full: it keeps {} values and {} bytes at most", key, kStore_keys,
                          kStore_bytes);
     }

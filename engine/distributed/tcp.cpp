@@ -60,22 +60,6 @@ std::vector<Address> resolve(const std::string& host, int port, std::string& why
   return all;
 }
 
-Address any_address(int family, int port) {
-  Address address;
-  if (family == AF_INET6) {
-    sockaddr_in6 any{};
-    any.sin6_family = AF_INET6;
-    any.sin6_port = htons(static_cast<uint16_t>(port));
-    std::memcpy(&address.storage, &any, address.bytes = sizeof any);
-  } else {
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_port = htons(static_cast<uint16_t>(port));
-    std::memcpy(&address.storage, &any, address.bytes = sizeof any);
-  }
-  return address;
-}
-
 Socket& Socket::operator=(Socket&& other) noexcept {
   std::swap(number_, other.number_);
   return *this;

@@ -28,8 +28,6 @@ struct Address {
 
 /// All addresses of a name; none, and why, if there are none. Takes as long as the system's resolver does.
 std::vector<Address> resolve(const std::string& host, int port, std::string& why);
-/// All addresses of this machine, of one family.
-Address any_address(int family, int port);
 
 /// Owns a socket that never blocks.
 class Socket {

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "tests/data/made_up.h"
+#include "tests/data/whole_images.h"
 
 using namespace psanet::data;
 using namespace psanet::tests;
@@ -27,7 +28,7 @@ Result fast(const AugmentConfig& config, const AugmentDraw& draw, const Image& i
 /// The official order, whole images all the way.
 Result step_by_step(const AugmentConfig& config, const AugmentDraw& draw, const Image& image, const LabelMap& label) {
   const Color mean = config.normalisation.mean;
-  FloatImage picture = resize_by(FloatImage(image), draw.scale);
+  FloatPicture picture = resize_by(image, draw.scale);
   LabelMap classes = resize_by(label, draw.scale);
   if (draw.rotate_degrees) {
     picture = rotate(picture, *draw.rotate_degrees, mean);
@@ -39,12 +40,7 @@ Result step_by_step(const AugmentConfig& config, const AugmentDraw& draw, const 
     classes = mirror(classes);
   }
   const Window window{draw.crop_top, draw.crop_left, config.crop_h, config.crop_w};
-  picture = crop(picture, window, mean);
-  Result result;
-  result.image.resize(picture.pixels.size());
-  normalise(config.normalisation, picture, result.image.data());
-  result.label = crop(classes, window).labels;
-  return result;
+  return {normalise(config.normalisation, crop(picture, window, mean)), crop(classes, window).labels};
 }
 
 }  // namespace
@@ -121,14 +117,10 @@ TEST_CASE("a positive rotation turns counter-clockwise") {
 }
 
 TEST_CASE("normalisation in BGR order writes blue first with its own mean") {
-  FloatImage pixel(1, 1);
-  pixel.pixels = {100, 110, 120};
-  Normalisation how{{1, 2, 3}, {1, 2, 3}, true};
-  float out[3];
-  normalise(how, pixel, out);
-  CHECK(out[0] == 39);
-  CHECK(out[1] == 54);
-  CHECK(out[2] == 99);
+  AugmentConfig config;
+  config.crop_h = config.crop_w = 1;
+  config.normalisation = {{1, 2, 3}, {1, 2, 3}, true};
+  CHECK(fast(config, {}, Image(1, 1, {100, 110, 120}), LabelMap(1, 1)).image == std::vector<float>{39, 54, 99});
 }
 
 TEST_CASE("impossible augmentation settings are refused by name") {

@@ -202,7 +202,7 @@ class OwnServer {
  public:
   explicit OwnServer(const std::function<void(OwnServer&)>& treat) {
     std::string why;
-    listener_ = Socket::listening(any_address(AF_INET, 0), why);
+    listener_ = Socket::listening(resolve("0.0.0.0", 0, why).at(0), why);
     thread_ = std::thread([this, treat] {
       listener_.wait(POLLIN, steady_clock::now() + std::chrono::seconds(10));
       client_ = listener_.accept();
@@ -281,8 +281,8 @@ TEST_CASE("store: its silence is no evidence but its end is") {
 
 TEST_CASE("store: connecting keeps its limit whatever is at the other end") {
   std::string why;
-  const Socket silent = Socket::listening(any_address(AF_INET, 0), why);  // takes connections and says nothing
-  const Socket full = Socket::listening(any_address(AF_INET, 0), why);
+  const Socket silent = Socket::listening(resolve("0.0.0.0", 0, why).at(0), why);  // takes connections and says nothing
+  const Socket full = Socket::listening(resolve("0.0.0.0", 0, why).at(0), why);
   ::listen(full.number(), 0);
   std::vector<std::unique_ptr<Stranger>> waiting;  // who comes behind them does not even get an answer of TCP's
   waiting.push_back(std::make_unique<Stranger>(full.own_end().port()));

@@ -84,10 +84,11 @@ TEST_CASE(
     for (const Include& include : includes(file)) {
       const std::string folder = include.path.substr(0, include.path.find('/'));
       if (folder == file.folder || !kAllowed.count(folder)) continue;
-      // Where psanet's own files are is one question with one answer, and there is one reader of JSON; of the rest of
-      // the engine, data knows nothing.
-      if (file.name == "data/dataset.cpp" && include.path == "engine/home.h") continue;
-      if (file.folder == "data" && include.path.rfind("engine/json/", 0) == 0) continue;
+      // Where psanet's own files are is one question with one answer; there is one reader of JSON, one way to write a
+      // file and one hash. Of the rest of the engine, data knows nothing.
+      const std::set<std::string> known_to_data = {"engine/file_system.h", "engine/home.h", "engine/random.h"};
+      if (file.folder == "data" && known_to_data.count(include.path)) continue;
+      if (file.folder == "data" && include.path.starts_with("engine/json/")) continue;
       INFO(file.name << " includes " << include.path);
       CHECK(kAllowed.at(file.folder).count(folder) == 1);
     }
