@@ -19,19 +19,24 @@
 namespace psanet::apps {
 
 struct App::Impl {
-  explicit Impl(std::shared_ptr<CLI::App> app) : holder(std::move(app)), cli(*holder) {}
-
-  std::shared_ptr<CLI::App> holder;
-  CLI::App& cli;
-  std::vector<std::unique_ptr<App>> commands;
+  std::shared_ptr<CLI::App> cli;
   std::function<void()> body;  // of a sub-command
-  std::set<std::string> assignments;
+  std::vector<std::unique_ptr<App>> commands = {};
+  std::set<std::string> assignments = {};
+
+  /// The command that the command line names; null if there is none.
+  const Impl* chosen() const {
+    for (const auto& command : commands) {
+      if (command->impl_->cli->parsed()) return command->impl_.get();
+    }
+    return nullptr;
+  }
 };
 
 namespace {
 
 bool is_assignment(const std::string& text) {
-  return text.rfind("-", 0) != 0 && text.find('=') != std::string::npos;
+  return !text.starts_with('-') && text.find('=') != std::string::npos;
 }
 
 /// "--set a=1 b=2 name" as "--set a=1 --set b=2 name".
@@ -52,34 +57,38 @@ std::vector<std::string> one_value_each(const std::vector<std::string>& argument
 
 }  // namespace
 
-App::App(std::string name, std::string about)
-    : impl_(new Impl(std::make_shared<CLI::App>(std::move(about), std::move(name)))) {}
-App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+App::App(const std::string& name, const std::string& about, std::function<void()> body)
+    : impl_(new Impl{std::make_shared<CLI::App>(about, name), std::move(body)}) {
+  impl_->cli->footer(
+      "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device, "
+      "memory or another rank, 6 a file cannot be written, 7 the loss is not finite, 8 NCCL hangs and cannot be "
+      "stopped, 75 stopped by a signal with everything saved (go on with --resume).\n"
+      "Documentation: README.md and docs/.");
+  impl_->cli->get_formatter()->column_width(34);
+}
 App::~App() = default;
 
 App& App::command(const std::string& name, const std::string& about, std::function<void()> body) {
-  auto cli = std::make_shared<CLI::App>(about, name);
-  impl_->cli.add_subcommand(cli);
-  std::unique_ptr<App> command(new App(std::make_unique<Impl>(cli)));
-  command->impl_->body = std::move(body);
-  return *impl_->commands.emplace_back(std::move(command));
+  App& command = *impl_->commands.emplace_back(std::make_unique<App>(name, about, std::move(body)));
+  impl_->cli->add_subcommand(command.impl_->cli);
+  return command;
 }
 
 void App::option(const std::string& name, std::string& value, const std::string& help) {
-  CLI::Option* option = impl_->cli.add_option(name, value, help);
+  CLI::Option* option = impl_->cli->add_option(name, value, help);
   if (!value.empty()) option->capture_default_str();
 }
 void App::option(const std::string& name, std::filesystem::path& value, const std::string& help) {
-  impl_->cli.add_option(name, value, help);
+  impl_->cli->add_option(name, value, help);
 }
 void App::option(const std::string& name, std::string& value, const std::string& alone, const std::string& help) {
   const auto set = [&value, alone](const std::string& text) {
     value = text.empty() || text == "true" ? alone : text;  // which of the two depends on CLI11's version
   };
-  impl_->cli.add_option_function<std::string>(name, set, help)->expected(0, 1)->type_name("[TEXT]");
+  impl_->cli->add_option_function<std::string>(name, set, help)->expected(0, 1)->type_name("[TEXT]");
 }
 void App::option(const std::string& name, int64_t& value, const std::string& help, int64_t at_least) {
-  CLI::Option* option = impl_->cli.add_option(name, value, help);
+  CLI::Option* option = impl_->cli->add_option(name, value, help);
   option->check([at_least](const std::string& text) {
     int64_t number = 0;
     const bool good = CLI::detail::lexical_cast(text, number) && number >= at_least;
@@ -89,27 +98,27 @@ void App::option(const std::string& name, int64_t& value, const std::string& hel
   option->type_name("INT");
 }
 void App::option(const std::string& name, double& value, const std::string& help) {
-  impl_->cli.add_option(name, value, help)->capture_default_str();
+  impl_->cli->add_option(name, value, help)->capture_default_str();
 }
 void App::option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
-  impl_->cli.add_option(name, values, help)->take_all();
+  impl_->cli->add_option(name, values, help)->take_all();
 }
 void App::assignments(const std::string& name, std::vector<std::string>& values, const std::string& help) {
   repeated_option(name, values, help);
   impl_->assignments.insert(name);
 }
 void App::repeated_option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
-  impl_->cli.add_option(name, values, help)->take_all()->allow_extra_args(false);
+  impl_->cli->add_option(name, values, help)->take_all()->allow_extra_args(false);
 }
 void App::option(const std::string& name, std::vector<double>& values, const std::string& help) {
-  impl_->cli.add_option(name, values, help)->delimiter(',')->allow_extra_args(false);
+  impl_->cli->add_option(name, values, help)->delimiter(',')->allow_extra_args(false);
 }
 void App::flag(const std::string& name, bool& value, const std::string& help) {
-  impl_->cli.add_flag(name, value, help);
+  impl_->cli->add_flag(name, value, help);
 }
 
 void App::require(const std::string& name) {
-  impl_->cli.get_option(name)->required();
+  impl_->cli->get_option(name)->required();
 }
 
 Device DeviceChoice::open() const {
@@ -133,6 +142,20 @@ namespace {
 
 constexpr size_t kMostMessage = 8000;  // bytes
 
+template <class... Kinds>
+bool is_any_of(const std::exception& e) {
+  return (dynamic_cast<const Kinds*>(&e) || ...);
+}
+
+ExitCode code_of(const std::exception& e) {
+  if (is_any_of<ConfigError, std::invalid_argument>(e)) return kUsage;
+  if (is_any_of<data::DataError>(e)) return kData;
+  if (is_any_of<WeightsError>(e)) return kWeights;
+  if (is_any_of<DeviceError, CommunicationError>(e)) return kDevice;
+  if (is_any_of<FileError>(e)) return kFiles;
+  return is_any_of<TrainingDiverged>(e) ? kDiverged : kInternal;
+}
+
 int fail(const CLI::App& app, const std::string& message, ExitCode code) {
   fmt::print(stderr, "{}: error: {}\n", app.get_name(), printed(message, kMostMessage));  // one line, whatever is in it
   return code;
@@ -141,41 +164,23 @@ int fail(const CLI::App& app, const std::string& message, ExitCode code) {
 }  // namespace
 
 int App::run(int argc, char** argv, const std::function<void()>& body) {
-  CLI::App& app = impl_->cli;
-  std::vector<std::string> names;
-  const auto finish = [](CLI::App& part) {
-    part.footer(
-        "Exit codes: 0 ok, 1 internal error, 2 wrong usage, recipe or model, 3 wrong data, 4 wrong weights, 5 device, "
-        "memory or another rank, 6 a file cannot be written, 7 the loss is not finite, 8 NCCL hangs and cannot be "
-        "stopped, 75 stopped by a signal with everything saved (go on with --resume).\n"
-        "Documentation: README.md and docs/.");
-    part.get_formatter()->column_width(34);
-  };
-  finish(app);
+  CLI::App& app = *impl_->cli;
   app.set_version_flag("--version", std::string("psanet ") + PSANET_VERSION);
-  for (const auto& command : impl_->commands) {
-    finish(command->impl_->cli);
-    names.push_back(command->impl_->cli.get_name());
-  }
-  const App* chosen = nullptr;
+  std::vector<std::string> names;
+  for (const auto& command : impl_->commands) names.push_back(command->impl_->cli->get_name());
   try {
     std::vector<std::string> arguments =
         one_value_each(std::vector<std::string>(argv + 1, argv + argc), impl_->assignments);
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
     app.parse(std::move(arguments));
-    for (const auto& command : impl_->commands) {
-      if (command->impl_->cli.parsed()) chosen = command.get();
-    }
-    if (!names.empty() && !chosen) throw CLI::RequiredError("A command");
+    if (!names.empty() && !impl_->chosen()) throw CLI::RequiredError("A command");
   } catch (const CLI::Success& done) {  // --help, --version
     return app.exit(done);
   } catch (const CLI::ParseError& e) {
     std::string help = app.get_name(), hint;
-    for (const auto& command : impl_->commands) {
-      if (command->impl_->cli.parsed()) chosen = command.get();
-    }
-    if (chosen) help += " " + chosen->impl_->cli.get_name();
-    if (!names.empty() && !chosen) {
+    if (const auto* chosen = impl_->chosen()) {
+      help += " " + chosen->cli->get_name();
+    } else if (!names.empty()) {
       const std::string given = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
       hint = given.empty() ? fmt::format("; commands are: {}", fmt::join(names, ", "))
                            : fmt::format("; no command \"{}\", {}", given, suggestion(given, names));
@@ -183,24 +188,9 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
     return fail(app, fmt::format("{}{} (see {} --help)", e.what(), hint, help), kUsage);
   }
   try {
-    (chosen ? chosen->impl_->body : body)();
+    const Impl* chosen = impl_->chosen();
+    (chosen ? chosen->body : body)();
     return kOk;
-  } catch (const ConfigError& e) {
-    return fail(app, e.what(), kUsage);
-  } catch (const std::invalid_argument& e) {
-    return fail(app, e.what(), kUsage);
-  } catch (const data::DataError& e) {
-    return fail(app, e.what(), kData);
-  } catch (const WeightsError& e) {
-    return fail(app, e.what(), kWeights);
-  } catch (const DeviceError& e) {
-    return fail(app, e.what(), kDevice);
-  } catch (const CommunicationError& e) {
-    return fail(app, e.what(), kDevice);
-  } catch (const FileError& e) {
-    return fail(app, e.what(), kFiles);
-  } catch (const TrainingDiverged& e) {
-    return fail(app, e.what(), kDiverged);
   } catch (const StoppedBySignal& stop) {
     fmt::print("{}\n", stop.message);
     return kStopped;
@@ -209,7 +199,8 @@ int App::run(int argc, char** argv, const std::function<void()>& body) {
   } catch (const std::bad_alloc&) {
     return fail(app, "out of memory; use a smaller crop or batch", kDevice);
   } catch (const std::exception& e) {
-    return fail(app, fmt::format("internal error: {}", e.what()), kInternal);
+    const ExitCode code = code_of(e);
+    return fail(app, code == kInternal ? fmt::format("internal error: {}", e.what()) : e.what(), code);
   }
 }
 

@@ -37,7 +37,8 @@ struct DeviceChoice {
 /// A program's command line. (CLI11 behind a door: its header is the slowest of all to compile.)
 class App {
  public:
-  App(std::string name, std::string about);
+  /// `body`: of a sub-command, which command() makes.
+  App(const std::string& name, const std::string& about, std::function<void()> body = {});
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -74,7 +75,6 @@ class App {
 
  private:
   struct Impl;
-  explicit App(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
   DeviceChoice device_;
 };

@@ -176,16 +176,17 @@ nlohmann::json encoded(const models::Attention& attention) {
 
 }  // namespace
 
-void AttentionPage::add(const std::string& name, const data::Image& image, const models::Placement& p,
+void AttentionPage::add(const std::string& name, const data::Image& image, const models::Placement& placement,
                         const std::vector<models::Attention>& attentions) {
+  const auto axis = [](const models::AxisPlacement& a) -> nlohmann::json {
+    return {{"scale", a.scale}, {"offset", a.offset}, {"crop", a.crop}};
+  };
   nlohmann::json entry = {
       {"name", name},
       {"width", image.width},
       {"height", image.height},
       {"url", data_url("image/jpeg", data::jpeg_bytes(image, 85))},
-      {"placement",
-       {{"y", {{"scale", p.scale_y}, {"offset", p.offset_y}, {"crop", p.crop_h}}},
-        {"x", {{"scale", p.scale_x}, {"offset", p.offset_x}, {"crop", p.crop_w}}}}},
+      {"placement", {{"y", axis(placement.y)}, {"x", axis(placement.x)}}},
       {"attentions", nlohmann::json::array()},
   };
   for (const models::Attention& attention : attentions) entry["attentions"].push_back(encoded(attention));

@@ -62,12 +62,6 @@ data::ConfusionMatrix over_ranks(const data::ConfusionMatrix& own, Communicator&
 }
 
 Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
-                    const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks) {
-  Communicator alone;
-  return evaluate(predictor, dataset, samples, title, hooks, alone);
-}
-
-Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                     const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks,
                     Communicator& ranks) {
   const auto rank = static_cast<size_t>(ranks.rank()), world = static_cast<size_t>(ranks.world());

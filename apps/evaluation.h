@@ -38,13 +38,8 @@ struct EvaluationHooks {
 };
 
 /// Predicts all samples, with a progress bar named `title`, and scores those with labels. Without a sink and a label
-/// function only counts come back from the device. Images are decoded ahead by a thread.
-Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
-                    const std::vector<data::Sample>& samples, const std::string& title,
-                    const EvaluationHooks& hooks = {});
-
-/// The same by several ranks, all of which call it: sample i is predicted by rank i % world, in rounds of one image a
-/// rank. The result is that of all of them, on every rank.
+/// function only counts come back from the device. Images are decoded ahead by a thread. All ranks call it: sample i is
+/// predicted by rank i % world, in rounds of one image a rank. The result is that of all of them, on every rank.
 Evaluation evaluate(models::Predictor& predictor, const data::Dataset& dataset,
                     const std::vector<data::Sample>& samples, const std::string& title, const EvaluationHooks& hooks,
                     Communicator& ranks);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -73,17 +74,13 @@ WireMessage& WireMessage::varint(int field, uint64_t number) {
 
 WireMessage& WireMessage::float32(int field, float number) {
   key(field, 5);
-  uint32_t bits;
-  std::memcpy(&bits, &number, sizeof bits);
-  append_little_endian(data_, bits);
+  append_little_endian(data_, std::bit_cast<uint32_t>(number));
   return *this;
 }
 
 WireMessage& WireMessage::float64(int field, double number) {
   key(field, 1);
-  uint64_t bits;
-  std::memcpy(&bits, &number, sizeof bits);
-  append_little_endian(data_, bits);
+  append_little_endian(data_, std::bit_cast<uint64_t>(number));
   return *this;
 }
 
@@ -114,9 +111,7 @@ EventFile::EventFile(const std::filesystem::path& folder, int64_t first_step) {
     if (file_ < 0 && errno != EEXIST)
       throw std::runtime_error(fmt::format("{}: cannot be created: {}", path_.string(), std::strerror(errno)));
   }
-  WireMessage version;
-  version.float64(event::kWallTime, now_seconds()).bytes(event::kFileVersion, "brain.Event:2");
-  write(version);
+  write(at_step(0).bytes(event::kFileVersion, "brain.Event:2"));
   if (first_step > 0) {
     constexpr int kStatus = 1, kStart = 1;
     write(at_step(first_step).message(event::kSessionLog, WireMessage().varint(kStatus, kStart)));

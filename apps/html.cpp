@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 namespace psanet::apps {
 
 namespace {
@@ -29,27 +31,12 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 }  // namespace
 
 std::string html_text(std::string_view text) {
+  static const std::map<char, std::string> kEscaped = {
+      {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
   std::string out;
   for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
+    const auto escaped = kEscaped.find(c);
+    out += escaped == kEscaped.end() ? std::string(1, c) : escaped->second;
   }
   return out;
 }
@@ -78,11 +65,7 @@ std::string data_url(std::string_view media_type, std::span<const uint8_t> bytes
 std::string json_in_html(std::string_view json) {
   std::string out;
   for (const char c : json) {
-    if (c == '<') {
-      out += "\\u003c";  // only strings can hold one
-    } else {
-      out += c;
-    }
+    out += c == '<' ? "\\u003c" : std::string(1, c);  // only strings can hold one
   }
   return out;
 }

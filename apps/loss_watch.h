@@ -1,6 +1,7 @@
 // Watches the losses of a run for NaN and infinity.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <stdexcept>
 
@@ -18,15 +19,16 @@ class LossWatch {
   static constexpr int64_t kLimit = 3;
 
   /// Losses in order. Returns false with the kLimit-th in a row that is not finite.
-  bool see(float loss);
+  bool see(float loss) {
+    in_a_row_ = std::isfinite(loss) ? 0 : in_a_row_ + 1;
+    return in_a_row_ < kLimit;
+  }
   /// Was the last loss finite? Only then is the state worth a checkpoint.
   bool good() const { return in_a_row_ == 0; }
   int64_t in_a_row() const { return in_a_row_; }
-  /// Of the whole run.
-  int64_t skipped() const { return skipped_; }
 
  private:
-  int64_t in_a_row_ = 0, skipped_ = 0;
+  int64_t in_a_row_ = 0;
 };
 
 }  // namespace psanet::apps

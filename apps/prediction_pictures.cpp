@@ -9,22 +9,21 @@
 #include "data/codec.h"
 #include "data/error.h"
 #include "data/picture.h"
-#include "data/samples.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
 
 namespace psanet::apps {
 
-namespace {
+TitledMaps::TitledMaps(const data::Dataset& dataset, const data::Sample& sample) {
+  const data::LabelledImage labelled = data::load_sample(dataset, sample);
+  image = labelled.image;
+  if (!labelled.label.labels.empty()) add("truth", labelled.label);
+}
 
-/// An image and everything that is known of its pixels: the truth first, if there is one, then a map each column.
-struct Predicted {
-  data::Image image;
-  std::vector<std::string> titles;
-  std::vector<data::LabelMap> maps;
-};
-
-}  // namespace
+void TitledMaps::add(const std::string& title, const data::LabelMap& map) {
+  titles.push_back(title);
+  maps.push_back(map);
+}
 
 int64_t write_predictions(const std::vector<Column>& columns, const std::vector<ImageTask>& tasks,
                           const PredictionOptions& options) {
@@ -39,32 +38,27 @@ int64_t write_predictions(const std::vector<Column>& columns, const std::vector<
   int64_t unread = 0;
   for (size_t t = 0; t < tasks.size(); ++t) {
     const ImageTask& task = tasks[t];
-    Predicted predicted;
+    std::optional<TitledMaps> shown;
     try {
-      predicted.image = data::read_image(task.image);
-      if (!task.truth.empty()) {
-        predicted.titles.emplace_back("truth");
-        predicted.maps.push_back(data::load_sample(dataset, {task.image, task.truth}).label);
-      }
+      shown.emplace(dataset, data::Sample{task.image, task.truth});
     } catch (const data::DataError& e) {
       progress.print_line(fmt::format("left out: {}", e.what()));
       ++unread;
       continue;
     }
     for (const Column& column : columns) {
-      data::LabelMap prediction = column.network->labels(predicted.image);
+      const data::LabelMap prediction = column.network->labels(shown->image);
       const std::string stem = columns.size() > 1 ? task.name + "." + column.title : task.name;
       data::write_label_png(options.folder / (stem + ".png"), prediction, palette);
       if (options.overlay > 0) {
         data::write_png(options.folder / (stem + ".overlay.png"),
-                        data::overlay(predicted.image, data::colourise(prediction, dataset), options.overlay));
+                        data::overlay(shown->image, data::colourise(prediction, dataset), options.overlay));
       }
-      predicted.titles.push_back(column.title);
-      predicted.maps.push_back(std::move(prediction));
+      shown->add(column.title, prediction);
     }
     data::write_png(options.folder / (task.name + ".sheet.png"),
-                    data::label_sheet(dataset, predicted.image, predicted.titles, predicted.maps));
-    if (page) page->add(task.name, predicted.image, predicted.titles, predicted.maps);
+                    data::label_sheet(dataset, shown->image, shown->titles, shown->maps));
+    if (page) page->add(task.name, shown->image, shown->titles, shown->maps);
     progress.update(static_cast<int64_t>(t) + 1, task.name);
   }
   progress.finish();

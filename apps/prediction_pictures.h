@@ -7,6 +7,7 @@
 
 #include "apps/image_tasks.h"
 #include "apps/network_source.h"
+#include "data/samples.h"
 
 namespace psanet::apps {
 
@@ -14,6 +15,17 @@ struct PredictionOptions {
   std::filesystem::path folder;  // written into
   std::filesystem::path html;    // a page of all images; empty: none
   double overlay = 0.5;          // opacity of the colours over the image; 0: no such pictures
+};
+
+/// An image beside label maps of it, each under its title.
+struct TitledMaps {
+  data::Image image;
+  std::vector<std::string> titles;
+  std::vector<data::LabelMap> maps;
+
+  /// The image with its truth, if it has one. DataError if a file of the sample cannot be read.
+  TitledMaps(const data::Dataset& dataset, const data::Sample& sample);
+  void add(const std::string& title, const data::LabelMap& map);
 };
 
 /// A network and the name of its column.

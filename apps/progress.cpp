@@ -20,10 +20,9 @@ std::string clock_text(double seconds) {
                    : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-Progress::Progress(std::string title, int64_t total, double line_seconds)
+Progress::Progress(std::string title, int64_t total)
     : title_(std::move(title)),
       total_(std::max<int64_t>(total, 1)),
-      line_seconds_(line_seconds),
       terminal_(isatty(STDOUT_FILENO) != 0),
       start_(std::chrono::steady_clock::now()),
       drawn_(start_) {}
@@ -35,7 +34,7 @@ double Progress::seconds() const {
 void Progress::update(int64_t done, const std::string& text) {
   done_ = done;
   text_ = text;
-  if (since(drawn_) >= (terminal_ ? 0.2 : line_seconds_)) draw(false);
+  if (since(drawn_) >= (terminal_ ? 0.2 : 15)) draw(false);
 }
 
 void Progress::finish() {

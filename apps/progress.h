@@ -10,8 +10,8 @@ namespace psanet::apps {
 class Progress {
  public:
   /// `title` stands in front; `total` steps. On a terminal the bar is redrawn at most 5 times a second; elsewhere a
-  /// line is printed at most every `line_seconds`, and one at the end.
-  Progress(std::string title, int64_t total, double line_seconds = 15);
+  /// line is printed at most every 15 seconds, and one at the end.
+  Progress(std::string title, int64_t total);
   ~Progress() { finish(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -29,7 +29,6 @@ class Progress {
 
   std::string title_, text_;
   int64_t total_, done_ = 0;
-  double line_seconds_;
   bool terminal_, finished_ = false;
   std::chrono::steady_clock::time_point start_, drawn_;
 };

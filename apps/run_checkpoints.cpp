@@ -24,6 +24,7 @@ namespace {
 constexpr char kFolder[] = "checkpoints";
 constexpr char kWeights[] = "weights.safetensors";
 constexpr char kBest[] = "best.safetensors";
+constexpr char kGraph[] = "graph";  // the key of the state
 
 /// The name of the first tensor with a NaN or an infinity, or "".
 std::string first_non_finite(const Safetensors& file) {
@@ -50,16 +51,14 @@ ordered_json filled(ordered_json object, const ordered_json& defaults) {
   return object;
 }
 
-/// The differences below keys that are told but not refused.
-std::vector<std::string> noted(const ordered_json& was, const ordered_json& is, const std::set<std::string>& keys) {
-  std::vector<std::string> result;
-  for (const std::string& key : keys) {
-    const ordered_json none = ordered_json::object();
-    for (const std::string& difference : models::differences(was.value(key, none), is.value(key, none))) {
-      result.push_back(fmt::format("{}.{}", key, difference));
-    }
-  }
-  return result;
+/// The differences below a key of the state.
+std::vector<std::string> differences_of(const std::string& key, const ordered_json& was, const ordered_json& is) {
+  const ordered_json none = ordered_json::object();
+  return models::differences(was.value(key, none), is.value(key, none), {}, key);
+}
+
+void append(std::vector<std::string>& all, const std::vector<std::string>& more) {
+  all.insert(all.end(), more.begin(), more.end());
 }
 
 }  // namespace
@@ -82,11 +81,7 @@ ResumeChoice ResumeChoice::parse(const std::string& text) {
 }
 
 RunCheckpoints::RunCheckpoints(Options options)
-    : options_(std::move(options)),
-      store_(options_.run_folder / kFolder, options_.retention, options_.files ? *options_.files : real_files()) {
-  if (!options_.files) options_.files = &real_files();
-}
-RunCheckpoints::~RunCheckpoints() = default;
+    : options_(std::move(options)), store_(options_.run_folder / kFolder, options_.retention, *options_.files) {}
 
 bool RunCheckpoints::holds_run() const {
   std::error_code none;
@@ -120,26 +115,21 @@ std::optional<int64_t> RunCheckpoints::resume(const ResumeChoice& choice, Parame
 }
 
 void RunCheckpoints::check_fit(const Checkpoint& checkpoint, const Parameters& parameters) const {
-  const ordered_json is = options_.state(checkpoint.iteration);
+  const ordered_json is = options_.state(checkpoint.iteration), was = filled(checkpoint.state, options_.defaults);
+  const std::string name = store_.manifest(checkpoint.iteration).string();
   std::set<std::string> passed = options_.may_differ;
   passed.insert(options_.note_differences.begin(), options_.note_differences.end());
-  const ordered_json was = filled(checkpoint.state, options_.defaults);
+  passed.insert(kGraph);
   // A change of the recipe says more than what it does to tensors, and those more than all the nodes that follow.
-  std::vector<std::string> differences, of_graph;
-  for (const std::string& difference : models::differences(was, is, passed)) {
-    (difference.rfind("graph.", 0) == 0 ? of_graph : differences).push_back(difference);
-  }
-  const std::vector<std::string> of_tensors =
-      models::tensor_differences(checkpoint.tensors, parameters, store_.manifest(checkpoint.iteration).string());
-  differences.insert(differences.end(), of_tensors.begin(), of_tensors.end());
-  differences.insert(differences.end(), of_graph.begin(), of_graph.end());
+  std::vector<std::string> differences = models::differences(was, is, passed), notes;
+  append(differences, models::tensor_differences(checkpoint.tensors, parameters, name));
+  append(differences, differences_of(kGraph, was, is));
   if (!differences.empty()) {
     throw ConfigError(
-        fmt::format("{}: is of another run: {}; a new run (--output) can start from these weights (--weights {})",
-                    store_.manifest(checkpoint.iteration).string(), models::first_few(differences),
-                    (options_.run_folder / kWeights).string()));
+        fmt::format("{}: is of another run: {}; a new run (--output) can start from these weights (--weights {})", name,
+                    models::first_few(differences), (options_.run_folder / kWeights).string()));
   }
-  const std::vector<std::string> notes = noted(was, is, options_.note_differences);
+  for (const std::string& key : options_.note_differences) append(notes, differences_of(key, was, is));
   if (!notes.empty()) {
     options_.say(fmt::format("note: {}; the last bits may come out different", models::first_few(notes)));
   }
@@ -176,11 +166,6 @@ void RunCheckpoints::add_scores(const Parameters& parameters, int64_t iteration,
                                 const std::map<std::string, double>& metrics) {
   const std::string& metric = options_.retention.best_metric;
   const auto value = metrics.find(metric);
-  if (!metric.empty() && value == metrics.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, score] : metrics) names.push_back(name);
-    throw ConfigError(fmt::format("save_best: found {}, want one of {}", metric, fmt::join(names, ", ")));
-  }
   const auto best = store_.best(metric, iteration);
   const bool better =
       value != metrics.end() && std::isfinite(value->second) &&

@@ -34,7 +34,7 @@ class RunCheckpoints {
   struct Options {
     std::filesystem::path run_folder;  // checkpoints/, weights.safetensors and best.safetensors are in it
     models::Retention retention;
-    FileSystem* files = nullptr;  // null: the real ones
+    FileSystem* files = &real_files();
     /// All that a checkpoint holds beside tensors, after that many iterations. On resume it must be what was saved, but
     /// for the keys `may_differ` and what lies below them; `note_differences` of those are told.
     std::function<nlohmann::ordered_json(int64_t)> state;
@@ -45,7 +45,6 @@ class RunCheckpoints {
   };
 
   explicit RunCheckpoints(Options options);
-  ~RunCheckpoints();
 
   /// Does the run folder hold a run, whole or not?
   bool holds_run() const;
@@ -62,8 +61,7 @@ class RunCheckpoints {
   bool try_save(const Parameters& parameters, int64_t iteration, const std::string& next_try);
 
   /// Notes scores of these parameters; if they are the best by the retention's metric so far, makes sure that a
-  /// checkpoint holds them, and writes best.safetensors. What goes wrong is said. ConfigError if the metric is not
-  /// among them.
+  /// checkpoint holds them, and writes best.safetensors. What goes wrong is said.
   void add_scores(const Parameters& parameters, int64_t iteration, const std::map<std::string, double>& metrics);
   /// Has the checkpoint of that iteration its scores?
   bool has_scores(int64_t iteration) const;

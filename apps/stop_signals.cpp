@@ -1,6 +1,5 @@
 #include "apps/stop_signals.h"
 
-#include <fmt/format.h>
 #include <time.h>
 
 #include <array>
@@ -12,7 +11,11 @@ namespace psanet::apps {
 
 namespace {
 
-constexpr std::array<int, 3> kSignals = {SIGTERM, SIGINT, SIGUSR1};
+struct Signal {
+  int number;
+  const char* name;
+};
+constexpr std::array<Signal, 3> kSignals = {{{SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}, {SIGUSR1, "SIGUSR1"}}};
 
 // A handler gets nothing but the number: what it writes has to be found by name.
 std::atomic<int> received_signal{0};
@@ -48,11 +51,11 @@ StopSignals::StopSignals() {
   struct sigaction note = {};
   note.sa_handler = note_signal;
   note.sa_flags = SA_RESTART;  // reads and writes under way are none the wiser
-  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &note, &before_[i]);
+  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i].number, &note, &before_[i]);
 }
 
 StopSignals::~StopSignals() {
-  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i].number, &before_[i], nullptr);
   watched.store(false);
 }
 
@@ -61,18 +64,10 @@ int StopSignals::received() const {
 }
 
 std::string signal_name(int signal) {
-  switch (signal) {
-    case 0:
-      return "a signal to another rank";
-    case SIGTERM:
-      return "SIGTERM";
-    case SIGINT:
-      return "SIGINT";
-    case SIGUSR1:
-      return "SIGUSR1";
-    default:
-      return fmt::format("signal {}", signal);
+  for (const Signal& known : kSignals) {
+    if (known.number == signal) return known.name;
   }
+  return "a signal to another rank";
 }
 
 }  // namespace psanet::apps

@@ -49,7 +49,7 @@ bool same_palette(std::vector<data::Rgb> a, std::vector<data::Rgb> b) {
 struct Checker {
   const SubmissionFormat& format;
   const data::Dataset& dataset;
-  const std::string& shown;  // the archive, in messages
+  std::string shown;  // the archive, in messages
   std::map<std::string, const data::Sample*> wanted;
   std::set<std::string> found;
   Values values;
@@ -99,32 +99,13 @@ struct Checker {
                                 where, label.width, label.height, width, height,
                                 format.height == 0 ? " as " + sample.image.string() : ", the server's size"));
   }
-
-  void end() const {
-    for (const auto& [name, sample] : wanted) {
-      if (found.count(name)) continue;
-      throw DataError(fmt::format("{}: {} is missing (of {} images of the list {} are there); predict {} too", shown,
-                                  name, wanted.size(), found.size(), sample->image.string()));
-    }
-  }
 };
-
-void check_named(const SubmissionFormat& format, const data::Dataset& dataset, const std::vector<data::Sample>& samples,
-                 const std::filesystem::path& archive, const std::string& shown) {
-  Checker checker(format, dataset, samples, shown);
-  data::for_each_archived(
-      archive, [&](const std::string& name, std::span<const std::uint8_t> bytes) { checker.entry(name, bytes); });
-  checker.end();
-}
 
 }  // namespace
 
 std::string SubmissionFormat::entry_of(const std::filesystem::path& image) const {
   std::string stem = image.stem().string();
-  if (!strip.empty() && stem.size() > strip.size() &&
-      stem.compare(stem.size() - strip.size(), strip.size(), strip) == 0) {
-    stem.resize(stem.size() - strip.size());
-  }
+  if (stem.size() > strip.size() && stem.ends_with(strip)) stem.resize(stem.size() - strip.size());
   return folder + stem + append;
 }
 
@@ -136,8 +117,17 @@ SubmissionFormat submission_format(const std::string& name) {
 }
 
 void check_submission(const SubmissionFormat& format, const data::Dataset& dataset,
-                      const std::vector<data::Sample>& samples, const std::filesystem::path& archive) {
-  check_named(format, dataset, samples, archive, archive.string());
+                      const std::vector<data::Sample>& samples, const std::filesystem::path& archive,
+                      const std::string& shown) {
+  Checker checker(format, dataset, samples, shown.empty() ? archive.string() : shown);
+  data::for_each_archived(
+      archive, [&](const std::string& name, std::span<const std::uint8_t> bytes) { checker.entry(name, bytes); });
+  for (const auto& [name, sample] : checker.wanted) {
+    if (checker.found.contains(name)) continue;
+    throw DataError(fmt::format("{}: {} is missing (of {} images of the list {} are there); predict {} too",
+                                checker.shown, name, checker.wanted.size(), checker.found.size(),
+                                sample->image.string()));
+  }
 }
 
 SubmissionWriter::SubmissionWriter(SubmissionFormat format, const data::Dataset& dataset,
@@ -169,7 +159,7 @@ void SubmissionWriter::add(const data::Sample& sample, const data::LabelMap& pre
 
 void SubmissionWriter::finish() {
   archive_.close();
-  check_named(format_, dataset_, samples_, archive_.temporary(), path_.string());
+  check_submission(format_, dataset_, samples_, archive_.temporary(), path_.string());
   archive_.commit();
 }
 

@@ -29,9 +29,10 @@ SubmissionFormat submission_format(const std::string& name);
 
 /// A finished archive against the list of images: a DataError of one line for the first image that is missing or twice
 /// there, name that is nobody's, PNG that has another size than its image, a value that the server does not know, or
-/// another palette.
+/// another palette. Messages call the archive `shown`, if that is not empty.
 void check_submission(const SubmissionFormat& format, const data::Dataset& dataset,
-                      const std::vector<data::Sample>& samples, const std::filesystem::path& archive);
+                      const std::vector<data::Sample>& samples, const std::filesystem::path& archive,
+                      const std::string& shown = "");
 
 /// Writes an archive that has passed check_submission(), or none.
 class SubmissionWriter {

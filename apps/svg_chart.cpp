@@ -116,8 +116,8 @@ std::string svg_chart(const Chart& chart) {
     svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", at_x(tick),
                        kHeight - kBottom + 16, number(tick));
   }
-  svg += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", kWidth - kRight,
-                     kHeight - 4, html_text(chart.x_name));
+  svg += fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">iteration</text>\n", kWidth - kRight,
+                     kHeight - 4);
 
   double legend_x = kWidth - kRight;
   for (size_t c = chart.curves.size(); c-- > 0 && chart.curves.size() > 1;) {  // from the right edge inwards

@@ -11,9 +11,9 @@ struct Curve {
   std::vector<double> x, y;  // of equal length; x ascending; points that are not finite are left out
 };
 
+/// Over the iterations of a run.
 struct Chart {
   std::string title;
-  std::string x_name = "iteration";
   std::vector<Curve> curves;
   bool from_zero = false;  // the y axis begins at 0
 };

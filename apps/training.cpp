@@ -9,12 +9,12 @@
 
 #include "apps/evaluation.h"
 #include "apps/loss_watch.h"
+#include "apps/prediction_pictures.h"
 #include "apps/progress.h"
 #include "apps/rank_agreement.h"
 #include "apps/run_lock.h"
 #include "apps/run_log.h"
 #include "apps/run_state.h"
-#include "apps/sample_picture.h"
 #include "apps/step_options.h"
 #include "apps/stop_signals.h"
 #include "apps/trace.h"
@@ -22,6 +22,7 @@
 #include "data/codec.h"
 #include "data/label_subsampling.h"
 #include "data/loader.h"
+#include "data/picture.h"
 #include "engine/atomic_file.h"
 #include "engine/distributed/nccl_ranks.h"
 #include "engine/error.h"
@@ -110,25 +111,20 @@ class Run {
       write_text_atomically(options_.run_folder / "recipe.json", recipe_.to_json().dump(2) + "\n");
       log_.emplace(options_.run_folder, start_, checkpoints_.has_scores(start_), recipe_.to_json().dump(2));
     }
-    {
-      const StopSignals signals;
-      signals_ = &signals;
-      if (start_ > 0 && score_due(start_) && !checkpoints_.has_scores(start_)) score(start_, nullptr);
-      if (!stopping_) iterate();
-      if (stopping_) stop();
-      if (writes()) checkpoints_.save(parameters_, done_);
-      if (done_ == iterations_ && !scores_ && !val_samples_.empty()) score(done_, nullptr);
-      if (stopping_) stop();
-    }
+    signals_.emplace();
+    if (start_ > 0 && score_due(start_) && !checkpoints_.has_scores(start_)) score(start_, nullptr);
+    if (!stopping_) iterate();
+    if (stopping_) stop();
+    if (writes()) checkpoints_.save(parameters_, done_);
+    if (done_ == iterations_ && !scores_ && !val_samples_.empty()) score(done_, nullptr);
+    if (stopping_) stop();
     return scores_;
   }
 
  private:
   /// A step for this rank's part of the batch, taking part in the step for the whole batch.
   Graph of_ranks(const Graph& step) const {
-    layers::DataParallelOptions options;
-    options.mean_of_ranks = recipe_.mean_of_ranks;
-    return layers::data_parallel(step, part_, ranks_.world(), options);
+    return layers::data_parallel(step, part_, ranks_.world(), {.mean_of_ranks = recipe_.mean_of_ranks});
   }
 
   /// Rank 0 alone writes files.
@@ -264,18 +260,17 @@ class Run {
         run(step_, i, options_.trace && i == start_ && part == 0);
         if (training_scores_) training_scores_->request(i, part);
       }
-      if (update_) {
-        run(*update_, i, false);
-      }
+      if (update_) run(*update_, i, false);
       loss[i % 2]->request();
       main[i % 2]->request();
       save_due = save_due || ((i + 1) % recipe_.save_every == 0 && i + 1 < iterations_);
       const bool score_now = score_due(i + 1);
-      stopping_ = any_rank(signals_->received() != 0);
+      stopping_ = signalled();
       const int64_t looked_at = save_due || score_now || stopping_ || i + 1 == end() ? i + 1 : i + 1 - behind;
       while (done_ < looked_at) look_at(done_);
       if (save_due && watch_.good() && i + 1 < iterations_) {
-        if (writes()) checkpoints_.try_save(parameters_, done_, fmt::format("at iteration {}", next_save(done_)));
+        const int64_t next = std::min((done_ / recipe_.save_every + 1) * recipe_.save_every, iterations_);
+        if (writes()) checkpoints_.try_save(parameters_, done_, fmt::format("at iteration {}", next));
         save_due = false;
       }
       if (score_now && watch_.good() && !stopping_) score(done_, &progress);
@@ -313,6 +308,7 @@ class Run {
     if (log_ && line.size() > 1) log_->add(line);
   }
 
+  /// kScoreNames, of the split `of`.
   static void add_scores(nlohmann::ordered_json& line, const data::ConfusionMatrix& scores, const std::string& of) {
     line["mIoU" + of] = scores.mean_iou();
     line["mAcc" + of] = scores.mean_accuracy();
@@ -345,13 +341,9 @@ class Run {
     return every > 0 && done % every == 0 && !val_samples_.empty();
   }
 
-  int64_t next_save(int64_t done) const {
-    return std::min((done / recipe_.save_every + 1) * recipe_.save_every, iterations_);
-  }
-
-  /// Does any of them say yes? Called by all.
-  bool any_rank(bool mine) {
-    int64_t count = mine ? 1 : 0;
+  /// Has a signal come to any of the ranks? All call it.
+  bool signalled() {
+    int64_t count = signals_->received() != 0 ? 1 : 0;
     ranks_.all_reduce("stop", std::span(&count, 1));
     return count > 0;
   }
@@ -412,7 +404,7 @@ class Run {
     try {
       EvaluationHooks hooks;
       hooks.before_each = [&] {
-        if (any_rank(signals_->received() != 0)) throw Interrupted{};
+        if (signalled()) throw Interrupted{};
       };
       hooks.sink_most = static_cast<size_t>(recipe_.evaluation.samples);
       hooks.sink = [&](const data::Sample& sample, const data::LabelMap& prediction) {
@@ -427,17 +419,15 @@ class Run {
     progress ? progress->print_line(line) : (void)fmt::print("{}\n", line);
     if (iteration == iterations_) scores_ = scores;
     if (!writes()) return;
-    const double values[] = {scores.mean_iou(), scores.mean_accuracy(), scores.pixel_accuracy()};
+    const std::string protocol = predictor_->options().describe();
+    nlohmann::ordered_json logged = {{"iteration", iteration}};
+    add_scores(logged, scores, "_val");
     std::map<std::string, double> by_name;
-    for (size_t n = 0; n < std::size(kScoreNames); ++n) by_name[kScoreNames[n]] = values[n];
-    log_->add({{"iteration", iteration},
-               {kScoreNames[0], values[0]},
-               {kScoreNames[1], values[1]},
-               {kScoreNames[2], values[2]},
-               {"protocol", recipe_.evaluation.protocol(model_.input).describe()}});
+    for (const char* name : kScoreNames) by_name[name] = logged.at(name);
+    logged["protocol"] = protocol;
+    log_->add(logged);
     try {
-      write_scores(options_.run_folder / "evaluation", dataset_, scores,
-                   recipe_.evaluation.protocol(model_.input).describe());
+      write_scores(options_.run_folder / "evaluation", dataset_, scores, protocol);
     } catch (const FileError& e) {
       fmt::print(stderr, "warning: {}; training goes on\n", e.what());
     }
@@ -448,7 +438,9 @@ class Run {
   /// What the network makes of a sample, in the run folder and in TensorBoard.
   void show(int64_t iteration, const data::Sample& sample, const data::LabelMap& prediction) {
     const std::string name = sample.image.stem().string();
-    const data::Image picture = sample_picture(dataset_, sample, prediction);
+    TitledMaps shown(dataset_, sample);
+    shown.add("prediction", prediction);
+    const data::Image picture = data::label_sheet(dataset_, shown.image, shown.titles, shown.maps);
     log_->picture("prediction/" + name, iteration, picture);
     try {
       create_folder(options_.run_folder / "samples");
@@ -481,7 +473,7 @@ class Run {
   RunCheckpoints checkpoints_;
   LossWatch watch_;
   std::optional<TrainingScores> training_scores_;
-  const StopSignals* signals_ = nullptr;  // while steps are made
+  std::optional<StopSignals> signals_;  // since steps are made
   bool stopping_ = false;
   std::optional<RunLog> log_;
   int64_t start_ = 0, done_ = 0;

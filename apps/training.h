@@ -17,11 +17,11 @@ namespace psanet::apps {
 struct TrainingOptions {
   std::filesystem::path run_folder;
   DeviceChoice device;
-  ResumeChoice resume;             // goes on from one of the folder's checkpoints
-  bool trace = false;              // the first step runs node by node and is printed
-  std::filesystem::path timeline;  // empty, or where the timeline of the third step goes
-  int64_t stop_after = 0;          // saves and stops after this many iterations of the schedule; 0: runs it all
-  FileSystem* files = nullptr;     // what checkpoints are written with; null: the real files
+  ResumeChoice resume;                // goes on from one of the folder's checkpoints
+  bool trace = false;                 // the first step runs node by node and is printed
+  std::filesystem::path timeline;     // empty, or where the timeline of the third step goes
+  int64_t stop_after = 0;             // saves and stops after this many iterations of the schedule; 0: runs it all
+  FileSystem* files = &real_files();  // what checkpoints are written with
   /// The ranks of this run, which divide every batch and every evaluation among them; null: this process alone.
   /// Rank 0 alone writes.
   std::shared_ptr<HostCommunicator> ranks;

@@ -75,10 +75,11 @@ std::vector<float> resized(const FloatImageView& image, PlaneSize size) {
   return out;
 }
 
-/// Crop pixels to positions of a map of `size`.
-double map_coordinate(double crop_pixel, int64_t crop, int64_t size, bool align_corners) {
-  if (!align_corners) return (crop_pixel + 0.5) * static_cast<double>(size) / static_cast<double>(crop) - 0.5;
-  return crop > 1 ? crop_pixel * static_cast<double>(size - 1) / static_cast<double>(crop - 1) : 0;
+/// A pixel of the image as a position of a map of `size`.
+double map_coordinate(const AxisPlacement& axis, int64_t pixel, int64_t size, bool align_corners) {
+  const double at = axis.in_crop(pixel), crop = static_cast<double>(axis.crop);
+  if (!align_corners) return (at + 0.5) * static_cast<double>(size) / crop - 0.5;
+  return axis.crop > 1 ? at * static_cast<double>(size - 1) / (crop - 1) : 0;
 }
 
 /// A place between two positions of an axis: the second one's share.
@@ -88,10 +89,11 @@ struct Between {
   double share = 0;
 };
 
-Between between(double crop_pixel, int64_t crop, int64_t size, bool align_corners) {
-  if (crop_pixel < -0.5 || crop_pixel > static_cast<double>(crop) - 0.5) return {};
+Between between(const AxisPlacement& axis, int64_t pixel, int64_t size, bool align_corners) {
+  const double in_crop = axis.in_crop(pixel);
+  if (in_crop < -0.5 || in_crop > static_cast<double>(axis.crop) - 0.5) return {};
   const double at =
-      std::clamp<double>(map_coordinate(crop_pixel, crop, size, align_corners), 0, static_cast<double>(size - 1));
+      std::clamp<double>(map_coordinate(axis, pixel, size, align_corners), 0, static_cast<double>(size - 1));
   const auto first = static_cast<int64_t>(at);
   return {true, first, std::min(first + 1, size - 1), at - static_cast<double>(first)};
 }
@@ -128,21 +130,19 @@ std::string Attention::title() const {
 }
 
 std::vector<float> Attention::map_of(int64_t position) const {
-  const int64_t positions = height * width;
-  std::vector<float> map(static_cast<size_t>(positions));
-  for (int64_t k = 0; k < positions; ++k) {
-    const bool collect = mode == kernels::PsaMode::collect;
-    map[static_cast<size_t>(k)] =
-        matrix[static_cast<size_t>(collect ? position * positions + k : k * positions + position)];
+  const auto positions = static_cast<size_t>(height * width), at = static_cast<size_t>(position);
+  std::vector<float> map(positions);
+  for (size_t k = 0; k < positions; ++k) {
+    map[k] = matrix[mode == kernels::PsaMode::collect ? at * positions + k : k * positions + at];
   }
   return map;
 }
 
 int64_t position_of(const Placement& p, const Attention& attention, int64_t y, int64_t x) {
-  const auto nearest = [](double at, int64_t size) { return std::clamp<int64_t>(std::lround(at), 0, size - 1); };
-  return nearest(map_coordinate(p.crop_y(y), p.crop_h, attention.height, attention.align_corners), attention.height) *
-             attention.width +
-         nearest(map_coordinate(p.crop_x(x), p.crop_w, attention.width, attention.align_corners), attention.width);
+  const auto nearest = [&](const AxisPlacement& axis, int64_t pixel, int64_t size) {
+    return std::clamp<int64_t>(std::lround(map_coordinate(axis, pixel, size, attention.align_corners)), 0, size - 1);
+  };
+  return nearest(p.y, y, attention.height) * attention.width + nearest(p.x, x, attention.width);
 }
 
 std::vector<float> over_image(const Placement& p, const Attention& attention, const std::vector<float>& map,
@@ -150,11 +150,11 @@ std::vector<float> over_image(const Placement& p, const Attention& attention, co
   std::vector<float> out(static_cast<size_t>(height * width), std::numeric_limits<float>::quiet_NaN());
   std::vector<Between> columns;
   for (int64_t x = 0; x < width; ++x) {
-    columns.push_back(between(p.crop_x(x), p.crop_w, attention.width, attention.align_corners));
+    columns.push_back(between(p.x, x, attention.width, attention.align_corners));
   }
   const auto at = [&](int64_t r, int64_t c) { return map[static_cast<size_t>(r * attention.width + c)]; };
   for (int64_t y = 0; y < height; ++y) {
-    const Between row = between(p.crop_y(y), p.crop_h, attention.height, attention.align_corners);
+    const Between row = between(p.y, y, attention.height, attention.align_corners);
     for (int64_t x = 0; x < width; ++x) {
       const Between& column = columns[static_cast<size_t>(x)];
       if (!row.shown || !column.shown) continue;
@@ -185,14 +185,12 @@ AttentionReader::AttentionReader(Device& device, const Graph& evaluation, Parame
 
 Placement AttentionReader::place(const FloatImageView& image, int64_t y, int64_t x) const {
   const PlaneSize size = scaled_size({image.height, image.width}, 1.0, options_);
-  Placement p;
-  p.crop_h = crop_h_;
-  p.crop_w = crop_w_;
-  p.scale_y = static_cast<double>(size.height) / static_cast<double>(image.height);
-  p.scale_x = static_cast<double>(size.width) / static_cast<double>(image.width);
-  p.offset_y = -window_start(size.height, crop_h_, p.crop_y(y));
-  p.offset_x = -window_start(size.width, crop_w_, p.crop_x(x));
-  return p;
+  const auto along = [](int64_t pixels, int64_t scaled, int64_t crop, int64_t at) {
+    AxisPlacement axis{static_cast<double>(scaled) / static_cast<double>(pixels), 0, crop};
+    axis.offset = -window_start(scaled, crop, axis.in_crop(at));
+    return axis;
+  };
+  return {along(image.height, size.height, crop_h_, y), along(image.width, size.width, crop_w_, x)};
 }
 
 std::vector<Attention> AttentionReader::read(const FloatImageView& image, const Placement& placement) {
@@ -201,7 +199,7 @@ std::vector<Attention> AttentionReader::read(const FloatImageView& image, const 
 
   Tensor input = program_.input("image");
   std::vector<float> crop(static_cast<size_t>(input.type().elements()), 0.0f);  // the mean, normalised, is 0
-  const auto top = static_cast<int64_t>(placement.offset_y), left = static_cast<int64_t>(placement.offset_x);
+  const auto top = static_cast<int64_t>(placement.y.offset), left = static_cast<int64_t>(placement.x.offset);
   for (int64_t y = std::max<int64_t>(0, top); y < std::min(crop_h_, size.height + top); ++y) {
     for (int64_t x = std::max<int64_t>(0, left); x < std::min(crop_w_, size.width + left); ++x) {
       const float* from = scaled.data() + ((y - top) * size.width + x - left) * 3;

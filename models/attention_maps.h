@@ -31,12 +31,15 @@ struct Attention {
   std::vector<float> map_of(int64_t position) const;
 };
 
-/// Where an image lies in the network's input: pixel p of the image is at p * scale + offset in the crop, per axis.
+/// Where an image lies in the network's input, along an axis.
+struct AxisPlacement {
+  double scale = 1, offset = 0;
+  int64_t crop = 0;  // pixels
+  /// The place of the image's pixel in the crop.
+  double in_crop(int64_t pixel) const { return (static_cast<double>(pixel) + 0.5) * scale - 0.5 + offset; }
+};
 struct Placement {
-  double scale_y = 1, scale_x = 1, offset_y = 0, offset_x = 0;
-  int64_t crop_h = 0, crop_w = 0;
-  double crop_y(int64_t y) const { return (static_cast<double>(y) + 0.5) * scale_y - 0.5 + offset_y; }
-  double crop_x(int64_t x) const { return (static_cast<double>(x) + 0.5) * scale_x - 0.5 + offset_x; }
+  AxisPlacement y, x;
 };
 
 /// The map's position nearest to a pixel of the image.

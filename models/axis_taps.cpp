@@ -12,17 +12,10 @@ void HostTaps::bilinear(int64_t in, int64_t size) {
   weight.clear();
   const double factor = static_cast<double>(in) / static_cast<double>(size);
   for (int64_t i = 0; i < size; ++i) {
-    const auto f = static_cast<float>((static_cast<double>(i) + 0.5) * factor - 0.5);
-    auto low = static_cast<int64_t>(std::floor(f));
-    float t = f - static_cast<float>(low);
-    if (low < 0) {
-      low = 0;
-      t = 0;
-    }
-    if (low >= in - 1) {
-      low = in - 1;
-      t = 0;
-    }
+    const auto source = static_cast<float>((static_cast<double>(i) + 0.5) * factor - 0.5);
+    const float at = std::clamp(source, 0.0f, static_cast<float>(in - 1));
+    const auto low = static_cast<int64_t>(at);
+    const float t = at - static_cast<float>(low);
     index.push_back(static_cast<int32_t>(low));
     weight.push_back(1 - t);
     if (taps == 1) continue;

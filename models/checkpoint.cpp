@@ -24,22 +24,16 @@ constexpr int kDigits = 9;
 constexpr char kManifestEnd[] = ".json";
 constexpr JsonLimits kManifestLimits{int64_t{64} << 20};  // it describes every node and tensor
 
-std::string hexadecimal(uint32_t checksum) {
-  return fmt::format("{:08x}", checksum);
-}
-
-std::string checksum_of(const FileTensor& tensor) {
-  return hexadecimal(crc32c(tensor.bytes.data(), tensor.bytes.size()));
-}
-
-std::string checksum_of(const std::string& text) {
-  return hexadecimal(crc32c(text.data(), text.size()));
+/// Of the bytes of a tensor or a text.
+template <class Bytes>
+std::string checksum_of(const Bytes& bytes) {
+  return fmt::format("{:08x}", crc32c(bytes.data(), bytes.size()));
 }
 
 ordered_json describe(const Safetensors& file) {
   ordered_json tensors = ordered_json::object();
   for (const auto& [name, tensor] : file.tensors) {
-    tensors[name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"crc32c", checksum_of(tensor)}};
+    tensors[name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"crc32c", checksum_of(tensor.bytes)}};
   }
   return tensors;
 }
@@ -61,10 +55,6 @@ WeightsError damaged(const std::filesystem::path& file, const std::string& why) 
   return WeightsError(fmt::format("{}: {}", file.string(), why));
 }
 
-JsonReader manifest_reader(const std::filesystem::path& file, const json& content) {
-  return {content, file.string(), file.string() + ": ", {raise<WeightsError>}};
-}
-
 /// Throws unless the tensors are those that the manifest describes.
 void check_tensors(const std::filesystem::path& path, const Safetensors& file, const ordered_json& described) {
   for (const auto& [name, wanted] : described.items()) {
@@ -75,7 +65,7 @@ void check_tensors(const std::filesystem::path& path, const Safetensors& file, c
       throw damaged(path, fmt::format("tensor \"{}\" is {} {}, the manifest says {} {}", name, found.dtype,
                                       to_string(found.shape), wanted.at("dtype").get<std::string>(), to_string(shape)));
     }
-    if (const std::string checksum = checksum_of(found); checksum != wanted.at("crc32c")) {
+    if (const std::string checksum = checksum_of(found.bytes); checksum != wanted.at("crc32c")) {
       throw damaged(path, fmt::format("tensor \"{}\" has the checksum {}, the manifest says {}", name, checksum,
                                       wanted.at("crc32c").get<std::string>()));
     }
@@ -141,7 +131,7 @@ ordered_json read_manifest(const std::filesystem::path& manifest) {
     throw damaged(manifest, fmt::format("has the checksum {}, it says {}", checksum, shown(outer.at("crc32c"))));
   }
   const json members = content;
-  const JsonReader reader = manifest_reader(manifest, members);
+  const JsonReader reader(members, manifest.string(), manifest.string() + ": ", {raise<WeightsError>});
   if (const int64_t format = reader.at("format").integer(); format != kFormat) {
     throw damaged(manifest, fmt::format("has format {}, this program reads {}", format, kFormat));
   }

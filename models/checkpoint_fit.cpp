@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "engine/fields_json.h"
 #include "models/weights_file.h"
@@ -16,7 +17,7 @@ namespace {
 
 void compare(const ordered_json& was, const ordered_json& is, const std::string& path,
              const std::set<std::string>& may_differ, std::vector<std::string>& result) {
-  if (may_differ.count(path) || was == is) return;
+  if (may_differ.contains(path) || was == is) return;
   if (!was.is_object() || !is.is_object()) {
     result.push_back(fmt::format("{}: was {}, is {}", path, was.dump(), is.dump()));
     return;
@@ -33,9 +34,9 @@ void compare(const ordered_json& was, const ordered_json& is, const std::string&
 }  // namespace
 
 std::vector<std::string> differences(const ordered_json& was, const ordered_json& is,
-                                     const std::set<std::string>& may_differ) {
+                                     const std::set<std::string>& may_differ, const std::string& path) {
   std::vector<std::string> result;
-  compare(was, is, "", may_differ, result);
+  compare(was, is, path, may_differ, result);
   return result;
 }
 
@@ -84,10 +85,8 @@ std::vector<std::string> tensor_differences(const Safetensors& file, const Param
 
 std::string first_few(const std::vector<std::string>& differences) {
   const size_t shown = std::min<size_t>(differences.size(), 4);
-  std::string text =
-      fmt::format("{}", fmt::join(differences.begin(), differences.begin() + static_cast<long>(shown), "; "));
-  if (differences.size() > shown) text += fmt::format("; and {} more", differences.size() - shown);
-  return text;
+  const std::string more = differences.size() > shown ? fmt::format("; and {} more", differences.size() - shown) : "";
+  return fmt::format("{}{}", fmt::join(std::span(differences).first(shown), "; "), more);
 }
 
 }  // namespace psanet::models

@@ -12,9 +12,9 @@ namespace psanet::models {
 
 /// "batch: was 16, is 8" for every value that differs; keys of nested objects are joined by dots
 /// ("augmentation.scale_min"). Keys in `may_differ`, and those below them, are passed over. A key that is only in one
-/// of the two counts as null.
+/// of the two counts as null. `path`: where both lie, if they are parts of something larger; it begins every key.
 std::vector<std::string> differences(const nlohmann::ordered_json& was, const nlohmann::ordered_json& is,
-                                     const std::set<std::string>& may_differ = {});
+                                     const std::set<std::string>& may_differ = {}, const std::string& path = "");
 
 /// A graph in a form that differences() can tell apart: node name -> "op {attributes} of inputs -> types". Parameters
 /// and states are left to tensor_differences().

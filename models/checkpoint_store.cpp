@@ -25,10 +25,6 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
-bool is_temporary(const std::string& name) {
-  return name.ends_with(".tmp");
-}
-
 /// Only what was named here is ever removed: an iteration in front, one of our endings behind.
 bool is_ours(const std::string& name) {
   const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
@@ -44,10 +40,20 @@ bool contains(const std::vector<int64_t>& rising, int64_t iteration) {
   return std::binary_search(rising.begin(), rising.end(), iteration);
 }
 
+/// "<path>: could not be <done>: <reason>" if the operation fails.
+template <class Operation>
+void attempt(const std::filesystem::path& path, const char* done, const Operation& operation) {
+  try {
+    operation();
+  } catch (const std::system_error& e) {
+    throw FileError(fmt::format("{}: could not be {}: {}", path.string(), done, e.code().message()));
+  }
+}
+
 }  // namespace
 
 bool larger_is_better(const std::string& metric) {
-  return metric.rfind("loss", 0) != 0;
+  return !metric.starts_with("loss");
 }
 
 CheckpointStore::CheckpointStore(std::filesystem::path folder, Retention retention, FileSystem& files)
@@ -67,16 +73,14 @@ bool CheckpointStore::empty() const {
 }
 
 void CheckpointStore::save(const Checkpoint& checkpoint) {
-  try {
+  attempt(folder_, "created", [&] {
     files_.make_folder(folder_);
     files_.sync_folder(folder_.parent_path());
-  } catch (const std::system_error& e) {
-    throw FileError(fmt::format("{}: could not be created: {}", folder_.string(), e.code().message()));
-  }
+  });
   // Leftovers first: they may be what fills the disk.
   const std::vector<int64_t> before = iterations();
   remove([&](const std::string& name) {
-    return is_ours(name) && (is_temporary(name) || !contains(before, iteration_in(name)));
+    return is_ours(name) && (name.ends_with(".tmp") || !contains(before, iteration_in(name)));
   });
 
   write_checkpoint(folder_, checkpoint, files_);
@@ -150,18 +154,10 @@ void CheckpointStore::remove(const std::function<bool(const std::string&)>& goes
   bool removed = false;
   for (const std::string& name : names_in(folder_)) {
     if (!goes(name)) continue;
-    try {
-      files_.remove(folder_ / name);
-    } catch (const std::system_error& e) {
-      throw FileError(fmt::format("{}: could not be removed: {}", (folder_ / name).string(), e.code().message()));
-    }
+    attempt(folder_ / name, "removed", [&] { files_.remove(folder_ / name); });
     removed = true;
   }
-  try {
-    if (removed) files_.sync_folder(folder_);
-  } catch (const std::system_error& e) {
-    throw FileError(fmt::format("{}: could not be synced: {}", folder_.string(), e.code().message()));
-  }
+  if (removed) attempt(folder_, "synced", [&] { files_.sync_folder(folder_); });
 }
 
 }  // namespace psanet::models

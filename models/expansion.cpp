@@ -30,16 +30,15 @@ struct Reachable {
   int previous = kImage;
 };
 
-std::vector<std::string> keys(const std::map<std::string, int>& values) {
+template <class T>
+std::vector<std::string> keys(const std::map<std::string, T>& values) {
   std::vector<std::string> all;
   for (const auto& [name, value] : values) all.push_back(name);
   return all;
 }
 
 bool is_path(const std::string& name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
-  };
+  const auto allowed = [](char c) { return is_word(c) || c == '.'; };
   return !name.empty() && std::all_of(name.begin(), name.end(), allowed) && name.front() != '.' && name.back() != '.' &&
          name.find("..") == std::string::npos;
 }
@@ -241,8 +240,7 @@ class Expander {
     const std::string name = value.is_string() ? value.get<std::string>() : shown(value);
     const auto found = source_.blocks.find(name);
     if (found != source_.blocks.end()) return found->second;
-    std::vector<std::string> known;
-    for (const auto& [block, body] : source_.blocks) known.push_back(block);
+    const std::vector<std::string> known = keys(source_.blocks);
     member.fail(fmt::format("unknown block \"{}\"{}; known blocks: {}", printed(name), did_you_mean(name, known),
                             listed(known)));
   }

@@ -5,37 +5,25 @@
 // Comparisons also take numbers with a fraction; `==` and `!=` take anything.
 #pragma once
 
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "models/scalar.h"
 
 namespace psanet::models {
 
-/// What `$name` stands for.
-class Scope {
- public:
-  virtual ~Scope() = default;
-  /// Empty if there is no such name; may throw a ConfigError about the name's own definition.
-  virtual std::optional<Scalar> find(const std::string& name) const = 0;
-  /// Every name that find() knows, for error messages.
-  virtual std::vector<std::string> names() const = 0;
-  /// Takes `steps` of the work that the whole reading may take; a ConfigError that names `where` if it is used up.
-  virtual void spend(size_t /*steps*/, const std::string& /*where*/) const {}
-};
+class Names;
 
 /// A string that has to be evaluated.
 bool is_expression(const std::string& text);
 
 /// The value of an expression. A ConfigError names `where` (the JSON path), the expression, the values of the names in
 /// it and what is wrong.
-Scalar evaluate(const std::string& text, const std::string& where, const Scope& scope);
+Scalar evaluate(const std::string& text, const std::string& where, const Names& names);
 
 /// JSON in which expressions may stand: `value`, or every item of a list, with its expression evaluated.
-nlohmann::json resolved(const JsonReader& value, const Scope& scope);
+nlohmann::json resolved(const JsonReader& value, const Names& names);
 
 /// `text` with every {expression} replaced by its value: "block{$index + 1}".
-std::string fill_in(const std::string& text, const std::string& where, const Scope& scope);
+std::string fill_in(const std::string& text, const std::string& where, const Names& names);
 
 }  // namespace psanet::models

@@ -28,16 +28,9 @@ const std::vector<std::string> kOfModel = {"about",  "use",   "let",     "input"
 
 const json kNothing, kEmpty = json::object();
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-bool is_word(char c) {
-  return is_letter(c) || (c >= '0' && c <= '9');
-}
-
 /// Names that `$name` can reach.
 void check_name(const std::string& name, const std::string& where) {
-  const bool good = !name.empty() && name.size() <= kLongestText && is_letter(name[0]) &&
+  const bool good = !name.empty() && name.size() <= kLongestText && !(name[0] >= '0' && name[0] <= '9') &&
                     std::all_of(name.begin(), name.end(), is_word);
   if (good) return;
   throw ConfigError(fmt::format("{}: found the name \"{}\", want letters, digits and _, beginning with a letter", where,

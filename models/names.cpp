@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "engine/error.h"
 #include "engine/json/text.h"
 
@@ -25,18 +27,16 @@ std::optional<Scalar> Names::find(const std::string& name) const {
   if (it == entries_.end()) return outer_ ? outer_->find(name) : std::nullopt;
   Entry& entry = it->second;
   if (entry.done) return entry.value;
-  if (entry.busy) {
+  if (std::find(busy_.begin(), busy_.end(), name) != busy_.end()) {
     throw ConfigError(fmt::format("{}: computed from itself ({} -> {})", entry.where, fmt::join(busy_, " -> "), name));
   }
   int& chain = outermost()->chain_;
   if (chain >= kLongestChain) {
     throw ConfigError(fmt::format("{}: computed through more than {} other values", entry.where, kLongestChain));
   }
-  entry.busy = true;
   busy_.push_back(name);
   ++chain;
   const auto finish = [&] {
-    entry.busy = false;
     busy_.pop_back();
     --chain;
   };

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <vector>
 
 #include "models/expression.h"
 
@@ -13,7 +15,7 @@ inline constexpr size_t kMostWork = 40'000'000;
 /// Values that are computed from each other in a row: evaluation is recursive.
 inline constexpr int kLongestChain = 50;
 
-class Names : public Scope {
+class Names {
  public:
   /// `outer` (kept by address) answers for what is not defined here.
   explicit Names(const Names* outer = nullptr) : outer_(outer) {}
@@ -24,13 +26,15 @@ class Names : public Scope {
   /// definitions may come in any order. `where` is its JSON path.
   void define(const std::string& name, Scalar value, const std::string& where);
 
-  std::optional<Scalar> find(const std::string& name) const override;
-  std::vector<std::string> names() const override;
-
-  void spend(size_t steps, const std::string& where) const override;
-
-  /// As find(); a ConfigError that names `where` if there is no such name.
+  /// What `$name` stands for. Empty if there is no such name; may throw a ConfigError about the name's own definition.
+  std::optional<Scalar> find(const std::string& name) const;
+  /// The same; a ConfigError that names `where` if there is no such name.
   Scalar get(const std::string& name, const std::string& where) const;
+  /// Every name that find() knows, for error messages.
+  std::vector<std::string> names() const;
+
+  /// Takes `steps` of the work that the whole reading may take; a ConfigError that names `where` if it is used up.
+  void spend(size_t steps, const std::string& where) const;
 
   bool defines(const std::string& name) const { return entries_.count(name) > 0; }
   /// The JSON path where the name is defined; "" if it is not.
@@ -45,7 +49,7 @@ class Names : public Scope {
     Scalar value;            // the result once `done`
     std::string expression;  // "" for a plain value
     std::string where;
-    bool done = true, busy = false;
+    bool done = true;
   };
 
   const Names* outermost() const { return outer_ ? outer_->outermost() : this; }

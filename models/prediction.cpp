@@ -15,6 +15,14 @@ namespace psanet::models {
 
 namespace {
 
+/// The first values of a buffer.
+template <class T>
+void read(Device& device, const GrowingBuffer& buffer, std::vector<T>& values) {
+  device.visit([&](auto& ctx) {
+    kernels::copy_to_host(ctx, values.data(), buffer.values<T>(), static_cast<int64_t>(values.size() * sizeof(T)));
+  });
+}
+
 /// Windows that cover each place of an axis.
 void count_visits(const std::vector<int64_t>& starts, int64_t window, int64_t size, std::vector<int32_t>& visits) {
   visits.assign(static_cast<size_t>(size), 0);
@@ -51,19 +59,7 @@ Predictor::Predictor(Device& device, const Graph& evaluation, Parameters& parame
             const Graph graph = size == crop_ ? evaluation : resizable_->graph(batch_, size);
             return prediction_graph(graph, device_.target(), rules_.averaged == Averaged::probabilities);
           },
-          programs_bytes),
-      picture_(device),
-      plane_(device),
-      accumulated_(device),
-      pair_(device),
-      sum_(device),
-      labels_(device),
-      truth_(device),
-      counts_(device),
-      row_index_(device),
-      row_weight_(device),
-      column_index_(device),
-      column_weight_(device) {
+          programs_bytes) {
   options_.check();
   const Type image = evaluation.type(evaluation.find_input("image"));
   batch_ = image[0];
@@ -85,10 +81,7 @@ Predictor::Predictor(Device& device, const Graph& evaluation, Parameters& parame
 const std::vector<float>& Predictor::probabilities(const FloatImageView& image) {
   predict(image);
   probabilities_.resize(static_cast<size_t>(image.height * image.width * classes_));
-  device_.visit([&](auto& ctx) {
-    kernels::copy_to_host(ctx, probabilities_.data(), sum_.values<float>(),
-                          static_cast<int64_t>(probabilities_.size() * sizeof(float)));
-  });
+  read(device_, sum_, probabilities_);
   return probabilities_;
 }
 
@@ -103,36 +96,31 @@ void Predictor::score(const FloatImageView& image, std::span<const uint8_t> trut
   if (static_cast<int64_t>(truth.size()) != pixels) {
     throw std::logic_error(fmt::format("a truth of {} pixels for an image of {}", truth.size(), pixels));
   }
-  const uint8_t* on_device = truth_.hold(truth);
-  device_.visit([&](auto& ctx) {
-    kernels::confusion_counts(ctx, pixels, classes_, 255, labels_.values<uint8_t>(), on_device,
-                              counts_.values<int64_t>());
-  });
+  count(labels_.values<uint8_t>(), truth);
 }
 
 void Predictor::count(std::span<const uint8_t> labels, std::span<const uint8_t> truth) {
   if (labels.size() != truth.size()) throw std::logic_error("labels and truth of different sizes");
-  const uint8_t *prediction = labels_.hold(labels), *on_device = truth_.hold(truth);
+  count(labels_.hold(labels), truth);
+}
+
+void Predictor::count(const uint8_t* labels, std::span<const uint8_t> truth) {
+  const uint8_t* on_device = truth_.hold(truth);
   device_.visit([&](auto& ctx) {
-    kernels::confusion_counts(ctx, static_cast<int64_t>(truth.size()), classes_, 255, prediction, on_device,
+    kernels::confusion_counts(ctx, static_cast<int64_t>(truth.size()), classes_, 255, labels, on_device,
                               counts_.values<int64_t>());
   });
 }
 
 std::vector<uint8_t> Predictor::last_labels() const {
   std::vector<uint8_t> labels(static_cast<size_t>(image_size_.height * image_size_.width));
-  device_.visit([&](auto& ctx) {
-    kernels::copy_to_host(ctx, labels.data(), labels_.values<uint8_t>(), static_cast<int64_t>(labels.size()));
-  });
+  read(device_, labels_, labels);
   return labels;
 }
 
 std::vector<int64_t> Predictor::confusion() const {
   std::vector<int64_t> counts(static_cast<size_t>(classes_ * classes_));
-  device_.visit([&](auto& ctx) {
-    kernels::copy_to_host(ctx, counts.data(), counts_.values<int64_t>(),
-                          static_cast<int64_t>(counts.size() * sizeof(int64_t)));
-  });
+  read(device_, counts_, counts);
   return counts;
 }
 

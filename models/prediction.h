@@ -50,8 +50,7 @@ class Predictor {
   std::vector<int64_t> confusion() const;
   void clear_confusion();
 
-  /// Bytes on the device beside parameters: programs, and memory for planes and sums.
-  int64_t program_bytes() const { return programs_.bytes(); }
+  /// Bytes on the device for planes and sums.
   int64_t buffer_bytes() const;
   /// Programs built so far: one, or for `whole` one for each size, and again those that had to make room.
   int64_t programs_built() const { return programs_.built(); }
@@ -64,6 +63,7 @@ class Predictor {
 
   void predict(const FloatImageView& image);
   void predict_labels(const FloatImageView& image);
+  void count(const uint8_t* labels, std::span<const uint8_t> truth);  // labels on the device
   void add_scale(const FloatImageView& image, double scale);
   void list_windows(bool plain, bool mirrored);
   void run_windows(SizedProgram& program, PlaneSize window, int64_t plane_w);
@@ -79,8 +79,9 @@ class Predictor {
   SizedPrograms programs_;
 
   PlaneSize image_size_;  // of the last image
-  GrowingBuffer picture_, plane_, accumulated_, pair_, sum_, labels_, truth_, counts_;
-  GrowingBuffer row_index_, row_weight_, column_index_, column_weight_;
+  GrowingBuffer picture_{device_}, plane_{device_}, accumulated_{device_}, pair_{device_}, sum_{device_},
+      labels_{device_}, truth_{device_}, counts_{device_};
+  GrowingBuffer row_index_{device_}, row_weight_{device_}, column_index_{device_}, column_weight_{device_};
   HostTaps rows_, columns_;
   std::vector<int64_t> tops_, lefts_;
   std::vector<int32_t> row_visits_, column_visits_;

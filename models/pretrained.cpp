@@ -42,7 +42,7 @@ Stored with_official_names(const std::map<SourceKey, const FileTensor*>& file, c
   for (const auto& [key, tensor] : file) {
     if (key.kind != Source::Kind::parameter) continue;
     const std::string prefix = "backbone.";
-    const bool inside = !model.contains(key.name) && key.name.rfind(prefix, 0) == 0;
+    const bool inside = !model.contains(key.name) && key.name.starts_with(prefix);
     const std::string name = inside ? key.name.substr(prefix.size()) : key.name;
     if (model.contains(name)) {
       if (inside)
@@ -127,10 +127,6 @@ void check_stem(const Stem& found, const Stem& wanted, const std::string& file_n
       fmt::format("{}: layer1.0 has {} in its shortcut, the model's has {}; --set {} makes the model fit", file_name,
                   shortcut(found), shortcut(wanted), fmt::join(lets, " ")));
 }
-
-}  // namespace
-
-namespace {
 
 /// Shapes before values: a file that does not fit changes nothing.
 void check_shapes(const Stored& stored, const Parameters& parameters, const std::string& file_name,

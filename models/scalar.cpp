@@ -17,7 +17,7 @@ std::string show(const Scalar& value) {
 Scalar to_scalar(const JsonReader& value) {
   switch (value.value().type()) {
     case json::value_t::null:
-      return std::monostate{};
+      return nullptr;
     case json::value_t::boolean:
       return value.boolean();
     case json::value_t::number_unsigned:
@@ -40,15 +40,7 @@ Scalar to_scalar(const JsonReader& value) {
 }
 
 json to_json(const Scalar& value) {
-  return std::visit(
-      [](const auto& v) -> json {
-        if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) {
-          return nullptr;
-        } else {
-          return v;
-        }
-      },
-      value);
+  return std::visit([](const auto& v) { return json(v); }, value);
 }
 
 }  // namespace psanet::models

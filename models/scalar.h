@@ -1,6 +1,7 @@
 // A value of the model language: what a `let`, an argument or an expression can be.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -11,12 +12,17 @@
 namespace psanet::models {
 
 /// null, true/false, an integer, a number with a fraction, or a string.
-using Scalar = std::variant<std::monostate, bool, int64_t, double, std::string>;
+using Scalar = std::variant<std::nullptr_t, bool, int64_t, double, std::string>;
 
 inline constexpr size_t kLongestText = 2000;  // bytes of a string, of an expression and of a name
 
 inline bool is_null(const Scalar& value) {
-  return std::holds_alternative<std::monostate>(value);
+  return std::holds_alternative<std::nullptr_t>(value);
+}
+
+/// Of words, such as names that `$name` can reach.
+inline bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 /// As it is written in JSON, shortened.

@@ -11,10 +11,6 @@ namespace psanet::models {
 
 namespace {
 
-int64_t bytes_of(const Program& program) {
-  return program.memory().peak_bytes() - program.memory().parameter_bytes;
-}
-
 /// ConfigError if weights of `trained` do not fit `other`.
 void check_same_parameters(const Graph& trained, const Graph& other, PlaneSize at, PlaneSize crop) {
   for (Value v : other.sources(Source::Kind::parameter)) {
@@ -36,19 +32,16 @@ ResizableNetwork resizable_network(const std::string& name, const nlohmann::json
     std::string name;
     nlohmann::json settings;
     PlaneSize crop;
-    std::map<int64_t, int64_t> rows, columns;  // what was asked for -> what fits
-    nlohmann::json at(PlaneSize size) const {
+    std::map<int64_t, int64_t> rows = {}, columns = {};  // what was asked for -> what fits
+    Model at(PlaneSize size) const {
       nlohmann::json changed = settings;
       changed["crop_h"] = size.height;
       changed["crop_w"] = size.width;
-      return changed;
+      return read_model(name, changed);
     }
   };
-  const auto shared = std::make_shared<Shared>();
   const Model trained = read_model(name, settings);
-  shared->name = name;
-  shared->settings = settings;
-  shared->crop = {trained.crop_h, trained.crop_w};
+  const auto shared = std::make_shared<Shared>(Shared{name, settings, {trained.crop_h, trained.crop_w}});
   for (const char* axis : {"h", "w"}) {
     const auto mask = trained.lets.find(std::string("psa_mask_") + axis);
     if (mask != trained.lets.end()) shared->settings[std::string("mask_") + axis] = to_json(mask->second);
@@ -61,8 +54,7 @@ ResizableNetwork resizable_network(const std::string& name, const nlohmann::json
     std::string why;
     for (int64_t size = wanted; size < wanted + 256; ++size) {
       try {
-        read_model(shared->name,
-                   shared->at(rows ? PlaneSize{size, shared->crop.width} : PlaneSize{shared->crop.height, size}));
+        shared->at(rows ? PlaneSize{size, shared->crop.width} : PlaneSize{shared->crop.height, size});
         return known[wanted] = size;
       } catch (const ConfigError& e) {
         why = e.what();
@@ -76,8 +68,8 @@ ResizableNetwork resizable_network(const std::string& name, const nlohmann::json
   };
   network.graph = [shared](int64_t batch, PlaneSize size) {
     const BuildOptions options{layers::Mode::eval, batch};
-    Graph graph = read_model(shared->name, shared->at(size)).build(options);
-    check_same_parameters(read_model(shared->name, shared->at(shared->crop)).build(options), graph, size, shared->crop);
+    Graph graph = shared->at(size).build(options);
+    check_same_parameters(shared->at(shared->crop).build(options), graph, size, shared->crop);
     return graph;
   };
   return network;
@@ -114,7 +106,10 @@ SizedProgram& SizedPrograms::of(PlaneSize size) {
 
 int64_t SizedPrograms::bytes() const {
   int64_t sum = 0;
-  for (const SizedProgram& sized : programs_) sum += bytes_of(sized.program());
+  for (const SizedProgram& sized : programs_) {
+    const MemoryReport& memory = sized.program().memory();
+    sum += memory.peak_bytes() - memory.parameter_bytes;
+  }
   return sum;
 }
 

@@ -55,7 +55,6 @@ class SizedPrograms {
   /// Builds it if it is not there.
   SizedProgram& of(PlaneSize size);
 
-  int64_t count() const { return static_cast<int64_t>(programs_.size()); }
   /// Times that a program was built.
   int64_t built() const { return built_; }
   /// Of all programs that are kept, without the parameters.

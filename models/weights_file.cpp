@@ -12,6 +12,7 @@
 namespace psanet::models {
 
 using nlohmann::json;
+using Kind = Source::Kind;
 
 namespace {
 
@@ -22,15 +23,13 @@ constexpr char kCounterName[] = ".num_batches_tracked", kMomentumName[] = "momen
 
 /// The first few, and how many there are.
 std::string some(const std::vector<std::string>& names, size_t most) {
-  const size_t shown = std::min(names.size(), most);
-  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + static_cast<long>(shown), ", "),
-                     names.size() > shown ? ", ..." : "");
+  return fmt::format("{}{}", fmt::join(std::span(names).first(std::min(names.size(), most)), ", "),
+                     names.size() > most ? ", ..." : "");
 }
 
 /// What is behind `start`, if the text begins with it.
 std::optional<std::string> behind(const std::string& text, const std::string& start) {
-  if (text.rfind(start, 0) != 0) return {};
-  return text.substr(start.size());
+  return text.starts_with(start) ? std::optional(text.substr(start.size())) : std::nullopt;
 }
 
 /// What a file says its tensors are: name -> {"momentum", "conv.weight"}.
@@ -60,14 +59,8 @@ Roles roles_of(const Safetensors& file, const std::string& where) {
 
 /// Of a file without roles; nothing for a counter.
 std::optional<SourceKey> key_by_name(const std::string& name, const FileTensor& tensor, const Parameters& model) {
-  using Kind = Source::Kind;
-  const auto is_counter = [&](const std::string& text) {
-    const std::string end = kCounterName;
-    return tensor.dtype == "I64" && text.size() >= end.size() &&
-           text.compare(text.size() - end.size(), end.size(), end) == 0;
-  };
   if (model.contains(name)) return SourceKey{Kind::parameter, name};
-  if (is_counter(name)) return {};
+  if (tensor.dtype == "I64" && name.ends_with(kCounterName)) return {};
   if (const auto of = behind(name, kMomentumName); of && model.contains({Kind::momentum, *of})) {
     return SourceKey{Kind::momentum, *of};
   }
@@ -77,7 +70,6 @@ std::optional<SourceKey> key_by_name(const std::string& name, const FileTensor& 
 }  // namespace
 
 Safetensors to_file(const Parameters& parameters, int64_t iterations, bool optimizer) {
-  using Kind = Source::Kind;
   Safetensors file;
   json roles = json::object();
   std::vector<const Parameters::Entry*> momenta;
@@ -111,7 +103,6 @@ Safetensors to_file(const Parameters& parameters, int64_t iterations, bool optim
 
 std::map<SourceKey, const FileTensor*> tensors_of(const Safetensors& file, const Parameters& model,
                                                   const std::string& where) {
-  using Kind = Source::Kind;
   const Roles roles = roles_of(file, where);
   const bool ours = file.metadata.count(kRoles) > 0;
   std::map<SourceKey, const FileTensor*> tensors;
@@ -141,13 +132,13 @@ LoadReport load_weights(Parameters& parameters, const std::map<SourceKey, const 
     if (const auto it = tensors.find(entry.key); it != tensors.end()) {
       parameters.from_file(entry, *it->second, file_name);
       report.loaded.push_back(entry.name);
-    } else if (entry.source.kind != Source::Kind::momentum) {
+    } else if (entry.source.kind != Kind::momentum) {
       report.missing.push_back(entry.name);
     }
   }
   for (const auto& [key, tensor] : tensors) {
     if (known.count(key)) continue;
-    report.unused.push_back(key.kind == Source::Kind::momentum ? kMomentumName + key.name : key.name);
+    report.unused.push_back(key.kind == Kind::momentum ? kMomentumName + key.name : key.name);
   }
   return report;
 }

@@ -108,12 +108,12 @@ TEST_CASE("chart: long curves keep their spikes, points that are no number are l
     curve.y.push_back(i == 54321 ? 77.5 : std::sin(i * 0.01));
   }
   curve.y[100] = std::numeric_limits<double>::quiet_NaN();
-  const std::string svg = svg_chart({"a < b", "iteration", {curve}, false});
+  const std::string svg = svg_chart({"a < b", {curve}, false});
   CHECK(svg.size() < 100000);
   CHECK(count(svg, " 77.5") == 1);
   CHECK(count(svg, "nan") == 0);
   CHECK(count(svg, "a &lt; b") == 2);
-  CHECK(svg_chart({"empty", "iteration", {{"none", {}, {}}}, false}).empty());
+  CHECK(svg_chart({"empty", {{"none", {}, {}}}, false}).empty());
 }
 
 TEST_CASE("report: a page with everything that the folder holds, and nothing from elsewhere") {

@@ -63,8 +63,8 @@ TEST_CASE("a collect map is a row of the matrix and a distribute map a column") 
 TEST_CASE("a map lies over its image and leaves out what the crop does not show") {
   const models::Attention a{"a", layers::PsaMode::collect, 1, 3, {}};
   models::Placement p;
-  p.crop_h = 1;
-  p.crop_w = 5;
+  p.y.crop = 1;
+  p.x.crop = 5;
   CHECK(models::over_image(p, a, {0, 2, 4}, 1, 5) == std::vector<float>{0, 1, 2, 3, 4});
   CHECK(std::isnan(models::over_image(p, a, {0, 2, 4}, 1, 7)[6]));
   CHECK(models::position_of(p, a, 0, 4) == 2);

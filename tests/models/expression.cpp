@@ -15,7 +15,7 @@ namespace {
 void define(Names& names) {
   names.define("crop", int64_t{465}, "m.json: let.crop");
   names.define("shrink", int64_t{2}, "m.json: let.shrink");
-  names.define("none", std::monostate{}, "m.json: let.none");
+  names.define("none", nullptr, "m.json: let.none");
   names.define("rate", 0.5, "m.json: let.rate");
   names.define("on", true, "m.json: let.on");
   names.define("word", std::string("collect"), "m.json: let.word");
