@@ -8,19 +8,13 @@ namespace psanet::bench {
 
 void register_ceilings() {
   const int64_t copied = tiny() ? int64_t{1} << 12 : device().is_cpu() ? int64_t{1} << 25 : int64_t{1} << 30;  // values
-  benchmark::RegisterBenchmark("ceiling_copy",
-                               [copied](benchmark::State& state) {
-                                 run_op(state, layers::Reshape{{1, copied}}, {activation({copied})}, false);
-                               })
-      ->Unit(benchmark::kMillisecond)
-      ->UseRealTime();
+  timed("ceiling_copy", [copied](benchmark::State& state) {
+    run_op(state, layers::Reshape{{1, copied}}, {activation({copied})}, false);
+  });
   const int64_t n = tiny() ? 32 : device().is_cpu() ? 1024 : 8192;
-  benchmark::RegisterBenchmark("ceiling_matmul",
-                               [n](benchmark::State& state) {
-                                 run_op(state, layers::Matmul{}, {activation({1, n, n}), activation({1, n, n})}, false);
-                               })
-      ->Unit(benchmark::kMillisecond)
-      ->UseRealTime();
+  timed("ceiling_matmul", [n](benchmark::State& state) {
+    run_op(state, layers::Matmul{}, {activation({1, n, n}), activation({1, n, n})}, false);
+  });
 }
 
 }  // namespace psanet::bench

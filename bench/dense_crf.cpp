@@ -34,10 +34,8 @@ void dense_crf(benchmark::State& state) {
 
 void register_dense_crf() {
   if (!device().is_cpu()) return;
-  benchmark::RegisterBenchmark("dense_crf", dense_crf)
+  timed("dense_crf", dense_crf)
       ->ArgNames({"height", "width", "classes", "iterations", "threads"})
-      ->Unit(benchmark::kMillisecond)
-      ->UseRealTime()
       ->MeasureProcessCPUTime()
       ->Args({480, 640, 21, 10, 1})
       ->Args({480, 640, 21, 10, 2})

@@ -56,17 +56,6 @@ void max_pool(benchmark::State& state, bool backward) {
   run_op(state, layers::MaxPool{}, {activation({state.range(0), 233, 233, 128})}, backward);
 }
 
-using Timed = benchmark::internal::Benchmark;
-
-Timed* in_ms(Timed* b) {
-  return b->Unit(benchmark::kMillisecond)->UseRealTime();
-}
-
-template <class F, class... Args>
-Timed* timed(const std::string& name, F f, Args... args) {
-  return in_ms(benchmark::RegisterBenchmark(name.c_str(), f, args...));
-}
-
 /// Every batch size in front of the other arguments.
 void with_batches(Timed* b, std::vector<std::string> names, const std::vector<std::vector<int64_t>>& arguments) {
   names.insert(names.begin(), "batch");

@@ -45,17 +45,13 @@ void training(benchmark::State& state, const std::string& name) {
   });
 }
 
-void shape(benchmark::internal::Benchmark* b, int64_t crop, int64_t batch) {
-  b->ArgNames({"crop", "batch"})->Args({crop, batch})->Unit(benchmark::kMillisecond)->UseRealTime();
-  if (!device().is_cpu())
-    b->Iterations(tiny() ? 2 : 50);  // a known number: the program is made once, not anew for each guess
-}
-
 }  // namespace
 
 void register_models() {
   const auto add = [](const std::string& what, auto f, const std::string& name, int64_t crop, int64_t batch) {
-    shape(benchmark::RegisterBenchmark((what + "/" + name).c_str(), f, name), crop, batch);
+    Timed* b = timed(what + "/" + name, f, name)->ArgNames({"crop", "batch"})->Args({crop, batch});
+    // A known number: the program is made once, not anew for each guess.
+    if (!device().is_cpu()) b->Iterations(tiny() ? 2 : 50);
   };
   if (tiny()) {
     for (const char* name : {"psanet18_small", "fcn18_small"}) {

@@ -3,6 +3,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <string>
+
 #include "engine/program.h"
 
 namespace psanet::bench {
@@ -16,6 +18,14 @@ bool tiny();
 /// The type of activations in that precision.
 inline Type activation(Shape shape) {
   return {device().precision() == Precision::bf16 ? DType::bf16 : DType::f32, std::move(shape)};
+}
+
+using Timed = benchmark::internal::Benchmark;
+
+/// Registers f(state, args...), timed in milliseconds of real time.
+template <class F, class... Args>
+Timed* timed(const std::string& name, F f, Args... args) {
+  return benchmark::RegisterBenchmark(name.c_str(), f, args...)->Unit(benchmark::kMillisecond)->UseRealTime();
 }
 
 /// Runs body; what it throws (no memory, no algorithm) ends this benchmark and not the others.

@@ -50,8 +50,8 @@ void psa_projected(benchmark::State& state, layers::PsaMode mode, bool backward)
 }  // namespace
 
 void register_psa() {
-  const auto sizes = [](benchmark::internal::Benchmark* b) {
-    b->ArgNames({"batch", "size", "mask"})->Unit(benchmark::kMillisecond)->UseRealTime();
+  const auto sizes = [](Timed* b) {
+    b->ArgNames({"batch", "size", "mask"});
     using Sizes = std::vector<std::pair<int64_t, int64_t>>;
     for (int64_t batch : batches()) {
       for (auto [size, mask] : tiny() ? Sizes{{5, 9}} : Sizes{{30, 59}, {45, 89}, {59, 59}, {59, 117}})
@@ -61,15 +61,14 @@ void register_psa() {
   for (auto [mode, name] :
        {std::pair{layers::PsaMode::collect, "collect"}, {layers::PsaMode::distribute, "distribute"}}) {
     const std::string prefix = std::string("psa/") + name;
-    sizes(benchmark::RegisterBenchmark((prefix + "_forward").c_str(), psa, mode, false));
-    sizes(benchmark::RegisterBenchmark((prefix + "_forward_backward").c_str(), psa, mode, true));
+    sizes(timed(prefix + "_forward", psa, mode, false));
+    sizes(timed(prefix + "_forward_backward", psa, mode, true));
     if (!device().is_cpu()) {
       const std::string projected = std::string("psa_projected/") + name;
-      sizes(benchmark::RegisterBenchmark((projected + "_forward").c_str(), psa_projected, mode, false));
-      sizes(benchmark::RegisterBenchmark((projected + "_forward_backward").c_str(), psa_projected, mode, true));
+      sizes(timed(projected + "_forward", psa_projected, mode, false));
+      sizes(timed(projected + "_forward_backward", psa_projected, mode, true));
     }
-    sizes(benchmark::RegisterBenchmark(("psa_with_logits/" + std::string(name) + "_forward").c_str(), psa_with_logits,
-                                       mode));
+    sizes(timed("psa_with_logits/" + std::string(name) + "_forward", psa_with_logits, mode));
   }
 }
 

@@ -12,6 +12,13 @@
 
 #include "kernels/bf16.h"
 
+// What is written once for all backends.
+#ifdef __CUDACC__
+#define PSANET_EVERYWHERE __host__ __device__
+#else
+#define PSANET_EVERYWHERE
+#endif
+
 namespace psanet::kernels {
 
 namespace cpu {

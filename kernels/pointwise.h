@@ -7,12 +7,6 @@
 
 #include "kernels/context.h"
 
-#ifdef __CUDACC__
-#define PSANET_EVERYWHERE __host__ __device__
-#else
-#define PSANET_EVERYWHERE
-#endif
-
 namespace psanet::kernels {
 
 /// max(x, 0)

@@ -1,4 +1,5 @@
-#include "kernels/cpu/pool_axis.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/pool_axis.h"
 
 namespace psanet::kernels {
 
@@ -22,22 +23,12 @@ void parallel_places(const CpuContext& ctx, int64_t batch, int64_t rows, int64_t
   });
 }
 
-/// Axis of adaptive pooling: window `o` covers floor(o*in/out) .. ceil((o+1)*in/out)-1.
-struct AdaptiveAxis {
-  int64_t in, out;
-
-  Range inside(int64_t o) const { return {o * in / out, ceil_div((o + 1) * in, out)}; }
-  Range windows_of(int64_t i) const {
-    // o*in/out <= i  <=>  o*in < (i+1)*out;  ceil((o+1)*in/out) > i  <=>  (o+1)*in > i*out
-    return {i * out / in, ceil_div((i + 1) * out, in)};
-  }
-};
-
 /// y = mean over the windows; divisor(window rows, window columns) is called with places inside the map.
-template <class Rows, class Columns, class Divisor>
-void mean_forward(CpuContext& ctx, int64_t batch, int64_t channels, const Rows& rows, const Columns& columns,
-                  const Divisor& divisor, const float* x, float* y) {
-  parallel_places(ctx, batch, rows.out, columns.out, channels,
+template <class Dims, class Divisor>
+void mean_forward(CpuContext& ctx, const Dims& dims, const Divisor& divisor, const float* x, float* y) {
+  const auto rows = vertical<Range>(dims), columns = horizontal<Range>(dims);
+  const int64_t channels = dims.channels;
+  parallel_places(ctx, dims.batch, rows.out, columns.out, channels,
                   [&](int64_t n, int64_t oh, int64_t ow, int64_t first, int64_t count) {
                     const Range hs = rows.inside(oh), ws = columns.inside(ow);
                     float sum[kChunk] = {};
@@ -54,10 +45,11 @@ void mean_forward(CpuContext& ctx, int64_t batch, int64_t channels, const Rows& 
                   });
 }
 
-template <class Rows, class Columns, class Divisor>
-void mean_backward(CpuContext& ctx, int64_t batch, int64_t channels, const Rows& rows, const Columns& columns,
-                   const Divisor& divisor, const float* d_y, float* d_x) {
-  parallel_places(ctx, batch, rows.in, columns.in, channels,
+template <class Dims, class Divisor>
+void mean_backward(CpuContext& ctx, const Dims& dims, const Divisor& divisor, const float* d_y, float* d_x) {
+  const auto rows = vertical<Range>(dims), columns = horizontal<Range>(dims);
+  const int64_t channels = dims.channels;
+  parallel_places(ctx, dims.batch, rows.in, columns.in, channels,
                   [&](int64_t n, int64_t h, int64_t w, int64_t first, int64_t count) {
                     const Range ohs = rows.windows_of(h), ows = columns.windows_of(w);
                     float sum[kChunk] = {};
@@ -92,25 +84,19 @@ void with_divisor(const PoolDims& dims, bool count_padding, const F& f) {
 }  // namespace
 
 void average_pool_forward(CpuContext& ctx, const PoolDims& dims, bool count_padding, const float* x, float* y) {
-  with_divisor(dims, count_padding, [&](const auto& divisor) {
-    mean_forward(ctx, dims.batch, dims.channels, vertical(dims), horizontal(dims), divisor, x, y);
-  });
+  with_divisor(dims, count_padding, [&](const auto& divisor) { mean_forward(ctx, dims, divisor, x, y); });
 }
 
 void average_pool_backward(CpuContext& ctx, const PoolDims& dims, bool count_padding, const float* d_y, float* d_x) {
-  with_divisor(dims, count_padding, [&](const auto& divisor) {
-    mean_backward(ctx, dims.batch, dims.channels, vertical(dims), horizontal(dims), divisor, d_y, d_x);
-  });
+  with_divisor(dims, count_padding, [&](const auto& divisor) { mean_backward(ctx, dims, divisor, d_y, d_x); });
 }
 
 void adaptive_average_pool_forward(CpuContext& ctx, const AdaptivePoolDims& dims, const float* x, float* y) {
-  mean_forward(ctx, dims.batch, dims.channels, AdaptiveAxis{dims.in_h, dims.out_h}, AdaptiveAxis{dims.in_w, dims.out_w},
-               places, x, y);
+  mean_forward(ctx, dims, places, x, y);
 }
 
 void adaptive_average_pool_backward(CpuContext& ctx, const AdaptivePoolDims& dims, const float* d_y, float* d_x) {
-  mean_backward(ctx, dims.batch, dims.channels, AdaptiveAxis{dims.in_h, dims.out_h},
-                AdaptiveAxis{dims.in_w, dims.out_w}, places, d_y, d_x);
+  mean_backward(ctx, dims, places, d_y, d_x);
 }
 
 }  // namespace psanet::kernels

@@ -106,39 +106,19 @@ void apply(CpuContext& ctx, const BatchNormDims& dims, const float* x, const flo
 template <bool kRelu>
 void backward_reduce(CpuContext& ctx, const BatchNormDims& dims, const float* x, const float* y, const float* mean,
                      const float* variance, const float* d_y, float* d_weight, float* d_bias) {
-  const RowBlocks blocks(dims.rows);
-  PartialSums partial_g, partial_gx;
-  for (int64_t group = 0; group < dims.channels; group += kChannelGroup) {
-    const int64_t channels = std::min(kChannelGroup, dims.channels - group);
-    const float* m = mean + group;
-    parallel_blocks(ctx, blocks.blocks, [&](int64_t block) {
-      double *total_g = partial_g[block], *total_gx = partial_gx[block];
-      std::fill_n(total_g, channels, 0.0);
-      std::fill_n(total_gx, channels, 0.0);
-      const Range rows = blocks[block];
-      for (int64_t first = rows.begin; first < rows.end; first += kShortSum) {
-        float sum_g[kChannelGroup] = {}, sum_gx[kChannelGroup] = {};
-        for (int64_t r = first; r < std::min(rows.end, first + kShortSum); ++r) {
-          const int64_t at = r * dims.channels + group;
+  const auto add_row = [&](int64_t row, int64_t first, int64_t channels, float(&sums)[2][kChannelGroup]) {
+    const int64_t at = row * dims.channels + first;
+    const float* m = mean + first;
 #pragma omp simd
-          for (int64_t c = 0; c < channels; ++c) {
-            float g = d_y[at + c];
-            if constexpr (kRelu) g = y[at + c] > 0.0f ? g : 0.0f;
-            sum_g[c] += g;
-            sum_gx[c] += g * (x[at + c] - m[c]);
-          }
-        }
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          total_g[c] += static_cast<double>(sum_g[c]);
-          total_gx[c] += static_cast<double>(sum_gx[c]);
-        }
-      }
-    });
-    add_up(partial_g, blocks.blocks, channels, d_bias + group);
-    add_up(partial_gx, blocks.blocks, channels, d_weight + group);
-    for (int64_t c = group; c < group + channels; ++c) d_weight[c] /= std::sqrt(variance[c] + dims.epsilon);
-  }
+    for (int64_t c = 0; c < channels; ++c) {
+      float g = d_y[at + c];
+      if constexpr (kRelu) g = y[at + c] > 0.0f ? g : 0.0f;
+      sums[0][c] += g;
+      sums[1][c] += g * (x[at + c] - m[c]);
+    }
+  };
+  sum_rows<2>(ctx, dims.rows, dims.channels, add_row, {d_bias, d_weight});
+  for (int64_t c = 0; c < dims.channels; ++c) d_weight[c] /= std::sqrt(variance[c] + dims.epsilon);
 }
 
 /// d_x = factor * (g - shift - (x - mean) * slope)

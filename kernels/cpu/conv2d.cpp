@@ -53,22 +53,17 @@ void* offset(void* memory, int64_t bytes) {
 class WeightReorder {
  public:
   WeightReorder(const CpuContext& ctx, const memory::desc& from, const memory::desc& to)
-      : run_(ctx, make(ctx, from, to)), from_(run_.add(DNNL_ARG_FROM, from)), to_(run_.add(DNNL_ARG_TO, to)) {}
+      : needed_(from != to),
+        run_(ctx, dnnl::reorder({ctx.onednn->engine, from, ctx.onednn->engine, to}),
+             {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}) {}
 
-  void operator()(const void* from, void* to) {
-    run_.set(from_, from);
-    run_.set(to_, to);
-    run_.run("reordering the weights of a convolution");
-  }
+  /// Is the order another one?
+  bool needed() const { return needed_; }
+  void operator()(const void* from, void* to) { run_.run("reordering the weights of a convolution", {from, to}); }
 
  private:
-  static dnnl::reorder make(const CpuContext& ctx, const memory::desc& from, const memory::desc& to) {
-    const dnnl::engine& engine = ctx.onednn->engine;
-    return dnnl::reorder(dnnl::reorder::primitive_desc(engine, from, engine, to));
-  }
-
+  bool needed_;
   Execution run_;
-  size_t from_, to_;
 };
 
 // The workspace of each direction is [weights in the library's order | the library's scratch memory].
@@ -77,21 +72,16 @@ class Forward final : public Conv2dForward {
  public:
   Forward(const CpuContext& ctx, const Conv2dDims& dims, const Conv2dEpilogue& epilogue,
           const dnnl::convolution_forward::primitive_desc& pd)
-      : run_(ctx, dnnl::convolution_forward(pd)),
+      : run_(ctx, dnnl::convolution_forward(pd),
+             {{DNNL_ARG_SRC, pd.src_desc()},
+              {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+              {DNNL_ARG_DST, pd.dst_desc()},
+              {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()},
+              {DNNL_ARG_BIAS, pd.bias_desc(), epilogue.bias},
+              {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, pd.dst_desc(), epilogue.residual}}),
         reorder_(ctx, our_weights(dims), pd.weights_desc()),
-        same_order_(our_weights(dims) == pd.weights_desc()),
-        epilogue_(epilogue),
         weights_bytes_(piece_bytes(pd.weights_desc())),
-        scratch_bytes_(piece_bytes(pd.scratchpad_desc())) {
-    x_ = run_.add(DNNL_ARG_SRC, pd.src_desc());
-    w_ = run_.add(DNNL_ARG_WEIGHTS, pd.weights_desc());
-    y_ = run_.add(DNNL_ARG_DST, pd.dst_desc());
-    scratch_ = run_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
-    if (epilogue.bias) bias_ = run_.add(DNNL_ARG_BIAS, pd.bias_desc());
-    if (epilogue.residual) {
-      residual_ = run_.add(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, pd.dst_desc());
-    }
-  }
+        scratch_bytes_(piece_bytes(pd.scratchpad_desc())) {}
 
   int64_t workspace_bytes() const override { return weights_bytes_ + scratch_bytes_; }
   int64_t packed_bytes() const override { return weights_bytes_; }
@@ -99,137 +89,117 @@ class Forward final : public Conv2dForward {
 
   void run_packed(const void* x, const void* packed, const float* bias, const void* residual, void* y,
                   void* workspace) override {
-    run_.set(x_, x);
-    run_.set(w_, packed);
-    run_.set(y_, y);
-    run_.set(scratch_, offset(workspace, weights_bytes_));
-    if (epilogue_.bias) run_.set(bias_, bias);
-    if (epilogue_.residual) run_.set(residual_, residual);
-    run_.run("convolution");
+    run_.run("convolution", {x, packed, y, offset(workspace, weights_bytes_), bias, residual});
   }
 
   void run(const void* x, const void* w, const float* bias, const void* residual, void* y, void* workspace) override {
-    if (!same_order_) reorder_(w, workspace);
-    run_packed(x, same_order_ ? w : workspace, bias, residual, y, workspace);
+    if (reorder_.needed()) reorder_(w, workspace);
+    run_packed(x, reorder_.needed() ? workspace : w, bias, residual, y, workspace);
   }
 
  private:
   Execution run_;
   WeightReorder reorder_;
-  bool same_order_;
-  Conv2dEpilogue epilogue_;
   int64_t weights_bytes_, scratch_bytes_;
-  size_t x_ = 0, w_ = 0, y_ = 0, scratch_ = 0, bias_ = 0, residual_ = 0;
 };
 
 class BackwardData final : public Conv2dBackwardData {
  public:
   BackwardData(const CpuContext& ctx, const Conv2dDims& dims, const dnnl::convolution_backward_data::primitive_desc& pd)
-      : run_(ctx, dnnl::convolution_backward_data(pd)),
+      : run_(ctx, dnnl::convolution_backward_data(pd),
+             {{DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
+              {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+              {DNNL_ARG_DIFF_SRC, pd.diff_src_desc()},
+              {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}}),
         reorder_(ctx, our_weights(dims), pd.weights_desc()),
-        same_order_(our_weights(dims) == pd.weights_desc()),
         weights_bytes_(piece_bytes(pd.weights_desc())),
-        scratch_bytes_(piece_bytes(pd.scratchpad_desc())) {
-    d_y_ = run_.add(DNNL_ARG_DIFF_DST, pd.diff_dst_desc());
-    w_ = run_.add(DNNL_ARG_WEIGHTS, pd.weights_desc());
-    d_x_ = run_.add(DNNL_ARG_DIFF_SRC, pd.diff_src_desc());
-    scratch_ = run_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
-  }
+        scratch_bytes_(piece_bytes(pd.scratchpad_desc())) {}
 
   int64_t workspace_bytes() const override { return weights_bytes_ + scratch_bytes_; }
 
   void run(const void* d_y, const void* w, void* d_x, void* workspace) override {
-    if (!same_order_) reorder_(w, workspace);
-    run_.set(d_y_, d_y);
-    run_.set(w_, same_order_ ? w : workspace);
-    run_.set(d_x_, d_x);
-    run_.set(scratch_, offset(workspace, weights_bytes_));
-    run_.run("gradient of a convolution's input");
+    if (reorder_.needed()) reorder_(w, workspace);
+    run_.run("gradient of a convolution's input",
+             {d_y, reorder_.needed() ? workspace : w, d_x, offset(workspace, weights_bytes_)});
   }
 
  private:
   Execution run_;
   WeightReorder reorder_;
-  bool same_order_;
   int64_t weights_bytes_, scratch_bytes_;
-  size_t d_y_ = 0, w_ = 0, d_x_ = 0, scratch_ = 0;
 };
 
 class BackwardWeights final : public Conv2dBackwardWeights {
  public:
   BackwardWeights(const CpuContext& ctx, const Conv2dDims& dims,
                   const dnnl::convolution_backward_weights::primitive_desc& pd)
-      : run_(ctx, dnnl::convolution_backward_weights(pd)),
+      : run_(ctx, dnnl::convolution_backward_weights(pd),
+             {{DNNL_ARG_SRC, pd.src_desc()},
+              {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()},
+              {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
+              {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}}),
         reorder_(ctx, pd.diff_weights_desc(), our_weights(dims)),
-        same_order_(our_weights(dims) == pd.diff_weights_desc()),
         weights_bytes_(piece_bytes(pd.diff_weights_desc())),
-        scratch_bytes_(piece_bytes(pd.scratchpad_desc())) {
-    x_ = run_.add(DNNL_ARG_SRC, pd.src_desc());
-    d_y_ = run_.add(DNNL_ARG_DIFF_DST, pd.diff_dst_desc());
-    d_w_ = run_.add(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc());
-    scratch_ = run_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
-  }
+        scratch_bytes_(piece_bytes(pd.scratchpad_desc())) {}
 
   int64_t workspace_bytes() const override { return weights_bytes_ + scratch_bytes_; }
 
   void run(const void* x, const void* d_y, float* d_w, void* workspace) override {
-    run_.set(x_, x);
-    run_.set(d_y_, d_y);
-    run_.set(d_w_, same_order_ ? d_w : workspace);
-    run_.set(scratch_, offset(workspace, weights_bytes_));
-    run_.run("gradient of a convolution's weights");
-    if (!same_order_) reorder_(workspace, d_w);
+    run_.run("gradient of a convolution's weights",
+             {x, d_y, reorder_.needed() ? workspace : d_w, offset(workspace, weights_bytes_)});
+    if (reorder_.needed()) reorder_(workspace, d_w);
   }
 
  private:
   Execution run_;
   WeightReorder reorder_;
-  bool same_order_;
   int64_t weights_bytes_, scratch_bytes_;
-  size_t x_ = 0, d_y_ = 0, d_w_ = 0, scratch_ = 0;
 };
+
+/// make(), which asks oneDNN for a pass.
+template <class Make>
+auto prepare(const CpuContext& ctx, const Conv2dDims& dims, const char* direction, const Make& make) {
+  require_float(dims.scalar, "convolution");
+  const ThreadCount scope(ctx.threads);
+  return onednn_call([&] { return preparing(direction, dims); }, make);
+}
+
+template <class Convolution>
+typename Convolution::primitive_desc describe_gradient(const CpuContext& ctx, const Conv2dDims& dims) {
+  const ConvolutionDesc conv = library_desc(dims, false);
+  const auto forward = describe<dnnl::convolution_forward>(*ctx.onednn, conv, attributes());
+  return describe<Convolution>(*ctx.onednn, conv, attributes(), forward);
+}
 
 }  // namespace
 }  // namespace cpu
 
 std::shared_ptr<Conv2dForward> prepare_conv2d_forward(CpuContext& ctx, const Conv2dDims& dims,
                                                       const Conv2dEpilogue& epilogue) {
-  cpu::require_float(dims.scalar, "convolution");
-  const cpu::ThreadCount scope(ctx.threads);
-  return cpu::onednn_call([&] { return cpu::preparing("forward pass", dims); },
-                          [&] {
-                            dnnl::post_ops ops;
-                            const cpu::ConvolutionDesc conv = cpu::library_desc(dims, epilogue.bias);
-                            if (epilogue.residual) ops.append_binary(dnnl::algorithm::binary_add, conv.y);
-                            if (epilogue.relu) cpu::append_relu(ops);
-                            return std::make_shared<cpu::Forward>(
-                                ctx, dims, epilogue, cpu::describe_forward(*ctx.onednn, conv, cpu::attributes(ops)));
-                          });
+  using namespace cpu;
+  return prepare(ctx, dims, "forward pass", [&] {
+    dnnl::post_ops ops;
+    const ConvolutionDesc conv = library_desc(dims, epilogue.bias);
+    if (epilogue.residual) ops.append_binary(dnnl::algorithm::binary_add, conv.y);
+    if (epilogue.relu) append_relu(ops);
+    return std::make_shared<Forward>(ctx, dims, epilogue,
+                                     describe<dnnl::convolution_forward>(*ctx.onednn, conv, attributes(ops)));
+  });
 }
 
 std::shared_ptr<Conv2dBackwardData> prepare_conv2d_backward_data(CpuContext& ctx, const Conv2dDims& dims) {
-  cpu::require_float(dims.scalar, "convolution");
-  const cpu::ThreadCount scope(ctx.threads);
-  return cpu::onednn_call([&] { return cpu::preparing("input gradient", dims); },
-                          [&] {
-                            const cpu::ConvolutionDesc conv = cpu::library_desc(dims, false);
-                            const auto forward = cpu::describe_forward(*ctx.onednn, conv, cpu::attributes());
-                            return std::make_shared<cpu::BackwardData>(
-                                ctx, dims, cpu::describe_backward_data(*ctx.onednn, conv, cpu::attributes(), forward));
-                          });
+  using namespace cpu;
+  return prepare(ctx, dims, "input gradient", [&] {
+    return std::make_shared<BackwardData>(ctx, dims, describe_gradient<dnnl::convolution_backward_data>(ctx, dims));
+  });
 }
 
 std::shared_ptr<Conv2dBackwardWeights> prepare_conv2d_backward_weights(CpuContext& ctx, const Conv2dDims& dims) {
-  cpu::require_float(dims.scalar, "convolution");
-  const cpu::ThreadCount scope(ctx.threads);
-  return cpu::onednn_call([&] { return cpu::preparing("weight gradient", dims); },
-                          [&] {
-                            const cpu::ConvolutionDesc conv = cpu::library_desc(dims, false);
-                            const auto forward = cpu::describe_forward(*ctx.onednn, conv, cpu::attributes());
-                            return std::make_shared<cpu::BackwardWeights>(
-                                ctx, dims,
-                                cpu::describe_backward_weights(*ctx.onednn, conv, cpu::attributes(), forward));
-                          });
+  using namespace cpu;
+  return prepare(ctx, dims, "weight gradient", [&] {
+    return std::make_shared<BackwardWeights>(ctx, dims,
+                                             describe_gradient<dnnl::convolution_backward_weights>(ctx, dims));
+  });
 }
 
 }  // namespace psanet::kernels

@@ -36,27 +36,12 @@ void bias_add(CpuContext& ctx, const BiasDims& dims, const float* x, const float
 }
 
 void bias_backward(CpuContext& ctx, const BiasDims& dims, const float* d_y, float* d_bias) {
-  const RowBlocks blocks(dims.rows);
-  PartialSums partial;
-  for (int64_t group = 0; group < dims.channels; group += kChannelGroup) {
-    const int64_t channels = std::min(kChannelGroup, dims.channels - group);
-    parallel_blocks(ctx, blocks.blocks, [&](int64_t block) {
-      double* total = partial[block];
-      std::fill_n(total, channels, 0.0);
-      const Range rows = blocks[block];
-      for (int64_t first = rows.begin; first < rows.end; first += kShortSum) {
-        float sum[kChannelGroup] = {};
-        for (int64_t r = first; r < std::min(rows.end, first + kShortSum); ++r) {
-          const float* g = d_y + r * dims.channels + group;
+  const auto add_row = [&](int64_t row, int64_t first, int64_t channels, float(&sums)[1][kChannelGroup]) {
+    const float* g = d_y + row * dims.channels + first;
 #pragma omp simd
-          for (int64_t c = 0; c < channels; ++c) sum[c] += g[c];
-        }
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) total[c] += static_cast<double>(sum[c]);
-      }
-    });
-    add_up(partial, blocks.blocks, channels, d_bias + group);
-  }
+    for (int64_t c = 0; c < channels; ++c) sums[0][c] += g[c];
+  };
+  sum_rows<1>(ctx, dims.rows, dims.channels, add_row, {d_bias});
 }
 
 void block_copy(CpuContext& ctx, const BlockCopyDims& dims, const void* source, void* target) {

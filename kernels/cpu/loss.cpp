@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/resize_axis.h"
+#include "kernels/cpu/softmax_row.h"
 
 namespace psanet::kernels {
 
@@ -73,13 +73,7 @@ RowSum row_cross_entropy(const Row& row) {
     }
     const float highest = largest(top);
     const float own = p[label];
-    Lanes sums{};
-    for (int64_t c = 0; c < row.padded; c += kLanes) {
-      const Lanes e = exp(load(p + c) - highest);
-      store(p + c, e);
-      sums += e;
-    }
-    const float denominator = sum(sums);
+    const float denominator = exponentials(p, row.padded, highest);
     total.loss += static_cast<double>(std::log(denominator) + (highest - own));
     total.valid += 1;
 

@@ -3,7 +3,8 @@
 #include <limits>
 
 #include "kernels/cpu/lanes.h"
-#include "kernels/cpu/pool_axis.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/pool_axis.h"
 
 namespace psanet::kernels {
 
@@ -34,7 +35,7 @@ void store_places(uint8_t* winner, IntLanes places) {
 }  // namespace
 
 void max_pool_forward(CpuContext& ctx, const PoolDims& dims, const float* x, float* y, uint8_t* winner) {
-  const PoolAxis rows = vertical(dims), columns = horizontal(dims);
+  const auto rows = vertical<Range>(dims), columns = horizontal<Range>(dims);
   const int64_t channels = dims.channels;
   parallel_blocks(ctx, dims.batch * rows.out, [&](int64_t block) {
     const int64_t n = block / rows.out, oh = block % rows.out;
@@ -86,7 +87,7 @@ void max_pool_forward(CpuContext& ctx, const PoolDims& dims, const float* x, flo
 }
 
 void max_pool_backward(CpuContext& ctx, const PoolDims& dims, const uint8_t* winner, const float* d_y, float* d_x) {
-  const PoolAxis rows = vertical(dims), columns = horizontal(dims);
+  const auto rows = vertical<Range>(dims), columns = horizontal<Range>(dims);
   const int64_t channels = dims.channels;
   parallel_blocks(ctx, dims.batch * dims.in_h, [&](int64_t block) {
     const int64_t n = block / dims.in_h, h = block % dims.in_h;

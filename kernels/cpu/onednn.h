@@ -1,6 +1,7 @@
-// oneDNN 2.6 and 3 behind one set of names: everything that differs between the two versions is in onednn.cpp.
+// oneDNN 2.6 and 3 behind one set of names: everything that differs between the two versions is here and in onednn.cpp.
 #pragma once
 
+#include <initializer_list>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <type_traits>
@@ -44,14 +45,19 @@ class ThreadCount {
   int before_;
 };
 
+/// An argument of a primitive.
+struct Argument {
+  int id;  // DNNL_ARG_*
+  dnnl::memory::desc desc;
+  bool used = true;
+};
+
 /// A primitive together with its table of arguments, so that a run only stores addresses.
 class Execution {
  public:
-  Execution(const CpuContext& ctx, const dnnl::primitive& primitive);
-  /// Adds an argument (DNNL_ARG_*) and returns its place for set().
-  size_t add(int argument, const dnnl::memory::desc& desc);
-  void set(size_t place, const void* data);
-  void run(const char* doing);
+  Execution(const CpuContext& ctx, const dnnl::primitive& primitive, const std::vector<Argument>& arguments);
+  /// data: where the arguments are, in their order; those that are not used are not looked at.
+  void run(const char* doing, std::initializer_list<const void*> data);
 
  private:
   std::shared_ptr<OneDnn> onednn_;
@@ -70,15 +76,26 @@ struct ConvolutionDesc {
   dnnl::memory::dims strides, dilations, padding;
 };
 
-dnnl::convolution_forward::primitive_desc describe_forward(const OneDnn& onednn, const ConvolutionDesc& conv,
-                                                           const dnnl::primitive_attr& attr);
-/// `forward` is the forward description of the same sizes (without bias), which oneDNN takes as a hint.
-dnnl::convolution_backward_data::primitive_desc describe_backward_data(
-    const OneDnn& onednn, const ConvolutionDesc& conv, const dnnl::primitive_attr& attr,
-    const dnnl::convolution_forward::primitive_desc& forward);
-dnnl::convolution_backward_weights::primitive_desc describe_backward_weights(
-    const OneDnn& onednn, const ConvolutionDesc& conv, const dnnl::primitive_attr& attr,
-    const dnnl::convolution_forward::primitive_desc& forward);
+/// Convolution: dnnl::convolution_forward, or one of its gradients with `forward`, the forward description of the same
+/// sizes (without bias), which oneDNN takes as a hint.
+template <class Convolution, class... Forward>
+typename Convolution::primitive_desc describe(const OneDnn& onednn, const ConvolutionDesc& c,
+                                              const dnnl::primitive_attr& attr, const Forward&... forward) {
+  const auto make = [&](const auto&... own) -> typename Convolution::primitive_desc {
+#if DNNL_VERSION_MAJOR >= 3
+    return {onednn.engine, own..., c.strides, c.dilations, c.padding, c.padding, forward..., attr};
+#else
+    const typename Convolution::desc desc(own..., c.strides, c.dilations, c.padding, c.padding);
+    return {desc, attr, onednn.engine, forward...};
+#endif
+  };
+  constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+  if constexpr (sizeof...(Forward) == 0) {
+    return make(dnnl::prop_kind::forward_training, kDirect, c.x, c.w, c.bias, c.y);
+  } else {
+    return make(kDirect, c.x, c.w, c.y);
+  }
+}
 
 void append_relu(dnnl::post_ops& ops);
 

@@ -3,6 +3,7 @@
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/psa_pairs.h"
+#include "kernels/cpu/softmax_row.h"
 
 namespace psanet::kernels {
 
@@ -63,24 +64,6 @@ struct Layout {
     return packed_by_channel(workspace, images) + thread * 2 * tile;
   }
 };
-
-/// row [padded]: logits become exp(logit - largest); the padding becomes 0.
-struct RowStatistics {
-  float highest, sum;
-};
-RowStatistics exponentials(float* row, int64_t positions, int64_t padded) {
-  std::fill(row + positions, row + padded, std::numeric_limits<float>::lowest());
-  Lanes top = load(row);
-  for (int64_t j = kLanes; j < padded; j += kLanes) top = larger(load(row + j), top);
-  const float highest = largest(top);
-  Lanes sums{};
-  for (int64_t j = 0; j < padded; j += kLanes) {
-    const Lanes e = exp(load(row + j) - highest, kNegligible);
-    store(row + j, e);
-    sums += e;
-  }
-  return {highest, sum(sums)};
-}
 
 /// The weights of all targets [padded] for one source, from its logits.
 void weights_of_source(const TargetTerms& terms, int64_t padded, float* row) {
@@ -148,12 +131,14 @@ void psa_forward(CpuContext& ctx, const PsaDims& dims, const float* value, const
     for (int64_t r = 0; r < rows; ++r) {
       factor[r] = dims.scale;
       if (!dims.softmax) continue;
-      const RowStatistics s = exponentials(tile + r * layout.padded, layout.positions, layout.padded);
-      factor[r] = dims.scale / s.sum;
+      float* row = tile + r * layout.padded;
+      std::fill(row + layout.positions, row + layout.padded, std::numeric_limits<float>::lowest());
+      const float highest = largest(row, layout.padded), sum = exponentials(row, layout.padded, highest, kNegligible);
+      factor[r] = dims.scale / sum;
       if (statistics == nullptr) continue;
       float* to = statistics + (image * layout.positions + targets.begin + r) * 2;
-      to[0] = s.highest;
-      to[1] = s.sum;
+      to[0] = highest;
+      to[1] = sum;
     }
     multiply(
         {tile, layout.padded, rows, factor, out + image * image_floats + targets.begin * dims.channels, dims.channels},

@@ -23,14 +23,36 @@ struct RowBlocks {
 /// Partial sums of one group of channels.
 using PartialSums = double[kRowBlocks][kChannelGroup];
 
-/// sum [channels] (at most kChannelGroup of them) over the blocks, in order.
-inline void add_up(const PartialSums& partial, int64_t blocks, int64_t channels, float* sum) {
-  double total[kChannelGroup] = {};
-  for (int64_t block = 0; block < blocks; ++block) {
+/// Each of the `kSums` results [channels] is a sum over rows, in the order of blocks. add_row(row, first channel,
+/// channels, sums) adds what a row has to sums[kSums][kChannelGroup], for a group of channels.
+template <int kSums, class AddRow>
+void sum_rows(const CpuContext& ctx, int64_t rows, int64_t channels, const AddRow& add_row,
+              float* const (&results)[kSums]) {
+  const RowBlocks blocks(rows);
+  PartialSums partial[kSums];
+  for (int64_t group = 0; group < channels; group += kChannelGroup) {
+    const int64_t count = std::min(kChannelGroup, channels - group);
+    parallel_blocks(ctx, blocks.blocks, [&](int64_t block) {
+      for (PartialSums& p : partial) std::fill_n(p[block], count, 0.0);
+      const Range range = blocks[block];
+      for (int64_t first = range.begin; first < range.end; first += kShortSum) {
+        float sums[kSums][kChannelGroup] = {};
+        for (int64_t r = first; r < std::min(range.end, first + kShortSum); ++r) add_row(r, group, count, sums);
+        for (int s = 0; s < kSums; ++s) {
 #pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) total[c] += partial[block][c];
+          for (int64_t c = 0; c < count; ++c) partial[s][block][c] += static_cast<double>(sums[s][c]);
+        }
+      }
+    });
+    for (int s = 0; s < kSums; ++s) {
+      double total[kChannelGroup] = {};
+      for (int64_t block = 0; block < blocks.blocks; ++block) {
+#pragma omp simd
+        for (int64_t c = 0; c < count; ++c) total[c] += partial[s][block][c];
+      }
+      for (int64_t c = 0; c < count; ++c) results[s][group + c] = static_cast<float>(total[c]);
+    }
   }
-  for (int64_t c = 0; c < channels; ++c) sum[c] = static_cast<float>(total[c]);
 }
 
 }  // namespace psanet::kernels::cpu

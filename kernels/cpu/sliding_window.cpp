@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/softmax_row.h"
 
 namespace psanet::kernels {
 
@@ -62,23 +63,12 @@ void resize_pixel(const AxisTaps& rows, const AxisTaps& columns, int64_t width, 
 /// channel may be overwritten.
 float finish_scores(ScoreFinish finish, int64_t channels, float* scores) {
   if (finish == ScoreFinish::none) return 1;
-  constexpr float kLowest = std::numeric_limits<float>::lowest();
   const bool softmax = finish == ScoreFinish::softmax;
   const int64_t padded = whole_lanes(channels);
-  std::fill(scores + channels, scores + padded, softmax ? kLowest : 0.0f);
+  std::fill(scores + channels, scores + padded, softmax ? std::numeric_limits<float>::lowest() : 0.0f);
+  if (softmax) return 1.0f / exponentials(scores, padded, largest(scores, padded));
   Lanes sums{};
-  if (softmax) {
-    Lanes top = broadcast(kLowest);
-    for (int64_t c = 0; c < padded; c += kLanes) top = larger(load(scores + c), top);
-    const float highest = largest(top);
-    for (int64_t c = 0; c < padded; c += kLanes) {
-      const Lanes e = exp(load(scores + c) - highest);
-      store(scores + c, e);
-      sums += e;
-    }
-  } else {
-    for (int64_t c = 0; c < padded; c += kLanes) sums += load(scores + c);
-  }
+  for (int64_t c = 0; c < padded; c += kLanes) sums += load(scores + c);
   return 1.0f / sum(sums);
 }
 

@@ -203,28 +203,19 @@ std::optional<size_t> choose(AlgorithmStore* store, const AlgorithmChoice& choic
 }
 
 double best_seconds(CudaContext& ctx, const std::function<void()>& run) {
-  struct Event {
-    cudaEvent_t event = nullptr;
-    Event() { PSANET_CUDA_CHECK(cudaEventCreate(&event)); }
-    ~Event() { cudaEventDestroy(event); }
-    Event(const Event&) = delete;
-    Event& operator=(const Event&) = delete;
-  };
-  constexpr int kRuns = 5;
-  use_device(ctx);
-  const Event begin, end;
-  float best_ms = std::numeric_limits<float>::infinity();
+  constexpr size_t kRuns = 5;
+  const auto marks = make_marks(ctx, 2 * kRuns);
   run();
-  for (int i = 0; i < kRuns; ++i) {
-    PSANET_CUDA_CHECK(cudaEventRecord(begin.event, ctx.runtime->stream));
+  for (size_t i = 0; i < kRuns; ++i) {
+    marks->mark();
     run();
-    PSANET_CUDA_CHECK(cudaEventRecord(end.event, ctx.runtime->stream));
-    PSANET_CUDA_CHECK(cudaEventSynchronize(end.event));
-    float ms = 0;
-    PSANET_CUDA_CHECK(cudaEventElapsedTime(&ms, begin.event, end.event));
-    best_ms = std::min(best_ms, ms);
+    marks->mark();
+    synchronize(ctx);
   }
-  return 1e-3 * best_ms;
+  const std::vector<double> moments = marks->seconds();
+  double best = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < kRuns; ++i) best = std::min(best, moments[2 * i + 1] - moments[2 * i]);
+  return best;
 }
 
 std::string machine_key(const CudaContext& ctx) {

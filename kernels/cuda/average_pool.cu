@@ -1,6 +1,7 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/map_loop.h"
-#include "kernels/cuda/pool_axis.h"
+#include "kernels/cuda/range.h"
+#include "kernels/pool_axis.h"
 
 namespace psanet::kernels {
 
@@ -40,9 +41,7 @@ __global__ void small_windows_kernel(MapDims out, Axis rows, Axis columns, Divis
     for (int h = hs.begin; h < hs.end; ++h) {
       const T* from = x + (static_cast<int64_t>(n * rows.in + h) * columns.in) * channels + pack * kN;
       for (int w = ws.begin; w < ws.end; ++w) {
-        const Pack<T, kN> values = load<kN>(from + static_cast<int64_t>(w) * channels);
-        PSANET_UNROLL
-        for (int i = 0; i < kN; ++i) sum[i] += as_float(values.v[i]);
+        accumulate(sum, load<kN>(from + static_cast<int64_t>(w) * channels));
       }
     }
     const float size = divisor(hs, ws);
@@ -76,9 +75,7 @@ __global__ void __launch_bounds__(kThreads)
       for (int p = begin + down; p < end; p += kDown) {
         const int h = p / width, w = p - h * width;
         const int64_t place = (hs.begin + h) * columns.in + ws.begin + w;
-        const Pack<T, kN> values = load<kN>(image + place * channels);
-        PSANET_UNROLL
-        for (int i = 0; i < kN; ++i) own[i] += as_float(values.v[i]);
+        accumulate(own, load<kN>(image + place * channels));
       }
     }
     PSANET_UNROLL
@@ -122,16 +119,11 @@ __global__ void mean_backward_kernel(MapDims in, Axis rows, Axis columns, Diviso
       const Range hs = rows.inside(oh);
       for (int ow = ows.begin; ow < ows.end; ++ow) {
         const float share = 1.0f / divisor(hs, columns.inside(ow));
-        const Pack<T, kN> gradient =
-            load<kN>(d_y + (static_cast<int64_t>(n * rows.out + oh) * columns.out + ow) * channels + pack * kN);
-        PSANET_UNROLL
-        for (int i = 0; i < kN; ++i) sum[i] += share * as_float(gradient.v[i]);
+        const int64_t at = (static_cast<int64_t>(n * rows.out + oh) * columns.out + ow) * channels + pack * kN;
+        accumulate(sum, share, load<kN>(d_y + at));
       }
     }
-    Pack<T, kN> result;
-    PSANET_UNROLL
-    for (int i = 0; i < kN; ++i) result.v[i] = rounded<T>(sum[i]);
-    store<kN>(d_x + (static_cast<int64_t>(n * rows.in + h) * columns.in + w) * channels + pack * kN, result);
+    store_rounded(d_x + (static_cast<int64_t>(n * rows.in + h) * columns.in + w) * channels + pack * kN, sum);
   });
 }
 
@@ -142,7 +134,7 @@ void forward(CudaContext& ctx, int64_t batch, int64_t channels, const Axis& rows
   const int64_t places = int64_t{rows.largest_window()} * columns.largest_window();
   const MapDims out = map_dims(batch, rows.out, columns.out, channels / kN);
   if (places < kLargeWindow) {
-    launch(ctx, small_windows_kernel<T, kN, Axis>, loop_over_map(out), out, rows, columns, divisor, x, y);
+    launch_over_map(ctx, small_windows_kernel<T, kN, Axis>, out, rows, columns, divisor, x, y);
     return;
   }
   // About four blocks for each multiprocessor, at least two places for each thread of a share.
@@ -150,38 +142,28 @@ void forward(CudaContext& ctx, int64_t batch, int64_t channels, const Axis& rows
   const int64_t wanted = ceil_div(int64_t{4} * ctx.runtime->multiprocessors, across * windows);
   const int64_t shares = std::clamp<int64_t>(wanted, 1, std::min<int64_t>(64, places / kLargeWindow));
   float* partial = shares > 1 ? scratch<float>(ctx, shares * windows * channels) : nullptr;
-  const dim3 grid(static_cast<unsigned>(across), static_cast<unsigned>(std::min<int64_t>(windows, 65535)),
-                  static_cast<unsigned>(shares));
-  launch(ctx, large_windows_kernel<T, kN, Axis>, {grid, dim3(kThreads)}, out, rows, columns, divisor, x, y, partial);
+  const Grid grid{across, std::min<int64_t>(windows, 65535), shares};
+  launch(ctx, large_windows_kernel<T, kN, Axis>, {grid, kThreads}, out, rows, columns, divisor, x, y, partial);
   if (shares == 1) return;
   const MapDims singles = map_dims(batch, rows.out, columns.out, channels);
-  launch(ctx, add_shares_kernel<T, Axis>, loop_over_map(singles), singles, rows, columns, divisor, shares, partial, y);
+  launch_over_map(ctx, add_shares_kernel<T, Axis>, singles, rows, columns, divisor, shares, partial, y);
 }
 
-template <class T, class Axis>
-void mean_forward(CudaContext& ctx, int64_t batch, int64_t channels, const Axis& rows, const Axis& columns,
-                  Divisor divisor, const T* x, T* y) {
-  constexpr int kN = kVector<T>;
-  if (batch * rows.out * columns.out * channels == 0) return;
-  if (in_packs_of(kN, channels, x, y)) {
-    forward<T, kN>(ctx, batch, channels, rows, columns, divisor, x, y);
-  } else {
-    forward<T, 1>(ctx, batch, channels, rows, columns, divisor, x, y);
-  }
+template <class T, class Dims>
+void mean_forward(CudaContext& ctx, const Dims& d, Divisor divisor, const T* x, T* y) {
+  const auto rows = vertical<Range>(d), columns = horizontal<Range>(d);
+  if (d.batch * rows.out * columns.out * d.channels == 0) return;
+  with_packs<kVector<T>>(in_packs_of(kVector<T>, d.channels, x, y),
+                         [&](auto n) { forward<T, n()>(ctx, d.batch, d.channels, rows, columns, divisor, x, y); });
 }
 
-template <class T, class Axis>
-void mean_backward(CudaContext& ctx, int64_t batch, int64_t channels, const Axis& rows, const Axis& columns,
-                   Divisor divisor, const T* d_y, T* d_x) {
-  constexpr int kN = kVector<T>;
-  if (batch * rows.in * columns.in * channels == 0) return;
-  const MapDims packs = map_dims(batch, rows.in, columns.in, channels / kN);
-  const MapDims singles = map_dims(batch, rows.in, columns.in, channels);
-  if (in_packs_of(kN, channels, d_y, d_x)) {
-    launch(ctx, mean_backward_kernel<T, kN, Axis>, loop_over_map(packs), packs, rows, columns, divisor, d_y, d_x);
-  } else {
-    launch(ctx, mean_backward_kernel<T, 1, Axis>, loop_over_map(singles), singles, rows, columns, divisor, d_y, d_x);
-  }
+template <class T, class Dims>
+void mean_backward(CudaContext& ctx, const Dims& d, Divisor divisor, const T* d_y, T* d_x) {
+  const auto rows = vertical<Range>(d), columns = horizontal<Range>(d);
+  with_packs<kVector<T>>(in_packs_of(kVector<T>, d.channels, d_y, d_x), [&](auto n) {
+    launch_over_map(ctx, mean_backward_kernel<T, n(), std::remove_const_t<decltype(rows)>>,
+                    map_dims(d.batch, rows.in, columns.in, d.channels / n()), rows, columns, divisor, d_y, d_x);
+  });
 }
 
 Divisor divisor_of(const PoolDims& d, bool count_padding) {
@@ -193,23 +175,19 @@ Divisor divisor_of(const PoolDims& d, bool count_padding) {
 
 template <class T>
 void average_pool_forward(CudaContext& ctx, const PoolDims& dims, bool count_padding, const T* x, T* y) {
-  cuda::mean_forward(ctx, dims.batch, dims.channels, cuda::vertical(dims), cuda::horizontal(dims),
-                     cuda::divisor_of(dims, count_padding), x, y);
+  cuda::mean_forward(ctx, dims, cuda::divisor_of(dims, count_padding), x, y);
 }
 template <class T>
 void average_pool_backward(CudaContext& ctx, const PoolDims& dims, bool count_padding, const T* d_y, T* d_x) {
-  cuda::mean_backward(ctx, dims.batch, dims.channels, cuda::vertical(dims), cuda::horizontal(dims),
-                      cuda::divisor_of(dims, count_padding), d_y, d_x);
+  cuda::mean_backward(ctx, dims, cuda::divisor_of(dims, count_padding), d_y, d_x);
 }
 template <class T>
 void adaptive_average_pool_forward(CudaContext& ctx, const AdaptivePoolDims& dims, const T* x, T* y) {
-  cuda::mean_forward(ctx, dims.batch, dims.channels, cuda::vertical(dims), cuda::horizontal(dims), cuda::Divisor{0}, x,
-                     y);
+  cuda::mean_forward(ctx, dims, cuda::Divisor{0}, x, y);
 }
 template <class T>
 void adaptive_average_pool_backward(CudaContext& ctx, const AdaptivePoolDims& dims, const T* d_y, T* d_x) {
-  cuda::mean_backward(ctx, dims.batch, dims.channels, cuda::vertical(dims), cuda::horizontal(dims), cuda::Divisor{0},
-                      d_y, d_x);
+  cuda::mean_backward(ctx, dims, cuda::Divisor{0}, d_y, d_x);
 }
 
 #define PSANET_INSTANTIATE(T)                                                                       \

@@ -197,22 +197,20 @@ void batch_norm_update_running(CudaContext& ctx, int64_t channels, double total_
   using namespace cuda;
   if (channels == 0) return;
   const float unbiased = total_rows > 1 ? static_cast<float>(total_rows / (total_rows - 1)) : 1.0f;
-  launch(ctx, update_running_kernel, {dim3(static_cast<unsigned>(ceil_div(channels, 128))), dim3(128)}, channels,
-         unbiased, momentum, mean, variance, running_mean, running_variance, guard);
+  launch(ctx, update_running_kernel, {{ceil_div(channels, 128)}, 128}, channels, unbiased, momentum, mean, variance,
+         running_mean, running_variance, guard);
 }
 
 void batch_norm_pack_moments(CudaContext& ctx, int64_t channels, double rows, const float* mean, const float* variance,
                              double* message) {
   using namespace cuda;
-  launch(ctx, pack_moments_kernel, {dim3(static_cast<unsigned>(ceil_div(channels, 128))), dim3(128)}, channels, rows,
-         mean, variance, message);
+  launch(ctx, pack_moments_kernel, {{ceil_div(channels, 128)}, 128}, channels, rows, mean, variance, message);
 }
 
 void batch_norm_merge_moments(CudaContext& ctx, int64_t channels, int ranks, const double* messages, float* mean,
                               float* variance) {
   using namespace cuda;
-  launch(ctx, merge_moments_kernel, {dim3(static_cast<unsigned>(ceil_div(channels, 128))), dim3(128)}, channels, ranks,
-         messages, mean, variance);
+  launch(ctx, merge_moments_kernel, {{ceil_div(channels, 128)}, 128}, channels, ranks, messages, mean, variance);
 }
 
 void fold_batch_norm(CudaContext& ctx, const BatchNormDims& dims, const float* w, const float* conv_bias,
@@ -220,8 +218,8 @@ void fold_batch_norm(CudaContext& ctx, const BatchNormDims& dims, const float* w
                      float* folded_bias) {
   using namespace cuda;
   if (dims.channels == 0) return;
-  launch(ctx, fold_kernel, {dim3(static_cast<unsigned>(dims.channels)), dim3(256)}, dims.rows, dims.epsilon, w,
-         conv_bias, mean, variance, weight, bias, folded_w, folded_bias);
+  launch(ctx, fold_kernel, {{dims.channels}, 256}, dims.rows, dims.epsilon, w, conv_bias, mean, variance, weight, bias,
+         folded_w, folded_bias);
 }
 
 #define PSANET_INSTANTIATE(T)                                                                                          \

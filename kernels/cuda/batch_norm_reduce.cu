@@ -222,8 +222,7 @@ __global__ void __launch_bounds__(kMergeAcross* kMergeDown)
 
 template <class Shares>
 void merge_shares(CudaContext& ctx, int64_t shares, int64_t channels, const Shares& of) {
-  launch(ctx, merge_shares_kernel<Shares>,
-         {dim3(static_cast<unsigned>(ceil_div(channels, kMergeAcross))), dim3(kMergeAcross * kMergeDown)}, shares,
+  launch(ctx, merge_shares_kernel<Shares>, {{ceil_div(channels, kMergeAcross)}, kMergeAcross * kMergeDown}, shares,
          channels, of);
 }
 
@@ -237,9 +236,7 @@ struct Reduction {
   Reduction(CudaContext& ctx, int64_t rows, int64_t channels, int channels_of_thread)
       : walk(channel_walk(channels, channels_of_thread)),
         shares(column_shares(ctx, rows, channels, walk.channels_of_block)),
-        dims{dim3(static_cast<unsigned>(ceil_div(channels, walk.channels_of_block)),
-                  static_cast<unsigned>(shares.shares)),
-             dim3(kWalkThreads)},
+        dims{{ceil_div(channels, walk.channels_of_block), shares.shares}, kWalkThreads},
         first(scratch<double>(ctx, 2 * shares.shares * channels)),
         second(first + shares.shares * channels) {}
 };

@@ -35,8 +35,7 @@ inline LaunchDims walk_rows_of(const CudaContext& ctx, const ChannelWalk& w, int
   const int64_t across = ceil_div(channels, w.channels_of_block), deep = std::min<int64_t>(planes, 65535);
   const int64_t wave = int64_t{blocks} * ctx.runtime->multiprocessors / (across * deep);
   const int64_t down = std::clamp<int64_t>(wave, 1, ceil_div(rows, w.rows_of_block));
-  return {dim3(static_cast<unsigned>(across), static_cast<unsigned>(down), static_cast<unsigned>(deep)),
-          dim3(kWalkThreads)};
+  return {{across, down, deep}, kWalkThreads};
 }
 
 /// Where a thread stands in its block.

@@ -21,9 +21,7 @@ __global__ void __launch_bounds__(kThreads)
   float own[kN] = {};
   if (column < columns) {
     for (int64_t r = begin + down; r < end; r += kDown) {
-      const Pack<T, kN> values = load<kN>(x + r * columns + column);
-      PSANET_UNROLL
-      for (int i = 0; i < kN; ++i) own[i] += as_float(values.v[i]);
+      accumulate(own, load<kN>(x + r * columns + column));
     }
   }
   PSANET_UNROLL
@@ -50,10 +48,9 @@ template <class T, int kN>
 void run(CudaContext& ctx, int64_t rows, int64_t columns, const T* x, float* sums) {
   const ColumnShares d = column_shares(ctx, rows, columns, kAcross * kN);
   auto* partial = scratch<float>(ctx, d.shares * columns);
-  const dim3 grid(static_cast<unsigned>(ceil_div(columns, kAcross * kN)), static_cast<unsigned>(d.shares));
-  launch(ctx, partial_sums_kernel<T, kN>, {grid, dim3(kThreads)}, rows, d.rows_of_share, columns, x, partial);
-  launch(ctx, add_partials_kernel, {dim3(static_cast<unsigned>(ceil_div(columns, 128))), dim3(128)}, d.shares, columns,
-         partial, sums);
+  const Grid grid{ceil_div(columns, kAcross * kN), d.shares};
+  launch(ctx, partial_sums_kernel<T, kN>, {grid, kThreads}, rows, d.rows_of_share, columns, x, partial);
+  launch(ctx, add_partials_kernel, {{ceil_div(columns, 128)}, 128}, d.shares, columns, partial, sums);
 }
 
 }  // namespace
@@ -61,11 +58,7 @@ void run(CudaContext& ctx, int64_t rows, int64_t columns, const T* x, float* sum
 template <class T>
 void sum_columns(CudaContext& ctx, int64_t rows, int64_t columns, const T* x, float* sums) {
   if (columns == 0) return;
-  if (columns % kVector<T> == 0) {
-    run<T, kVector<T>>(ctx, rows, columns, x, sums);
-  } else {
-    run<T, 1>(ctx, rows, columns, x, sums);
-  }
+  with_packs<kVector<T>>(columns % kVector<T> == 0, [&](auto n) { run<T, n()>(ctx, rows, columns, x, sums); });
 }
 
 template void sum_columns(CudaContext&, int64_t, int64_t, const float*, float*);

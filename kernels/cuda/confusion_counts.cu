@@ -64,7 +64,7 @@ void count(CudaContext& ctx, int64_t pixels, int64_t classes, int ignore, const 
   const bool in_shared = table_bytes <= kMostShared;
   LaunchDims dims = loop_over(ctx, pixels / kPixels, kThreads);
   // Every block clears and adds a whole table: no more blocks than run at a time.
-  dims.grid.x = std::min(dims.grid.x, static_cast<unsigned>(2 * ctx.runtime->multiprocessors));
+  dims.grid.x = std::min<int64_t>(dims.grid.x, 2 * ctx.runtime->multiprocessors);
   dims.shared_bytes = in_shared ? table_bytes : 0;
   launch(ctx, confusion_counts_kernel<kPixels>, dims, pixels, classes, ignore, in_shared, prediction, truth,
          reinterpret_cast<unsigned long long*>(counts));

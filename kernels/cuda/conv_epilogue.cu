@@ -40,13 +40,10 @@ void convolution_epilogue(CudaContext& ctx, int64_t rows, int64_t channels, cons
                           bool relu, T* y) {
   const int64_t elements = rows * channels;
   if (elements == 0) return;
-  constexpr int kN = kVector<T>;
-  if (channels % kN == 0 && is_aligned(y, 16) && is_aligned(residual, 16)) {
-    launch(ctx, epilogue_kernel<T, kN>, loop_over(ctx, elements / kN), elements / kN, channels, bias, residual, relu,
+  with_packs<kVector<T>>(channels % kVector<T> == 0 && is_aligned(y, 16) && is_aligned(residual, 16), [&](auto n) {
+    launch(ctx, epilogue_kernel<T, n()>, loop_over(ctx, elements / n()), elements / n(), channels, bias, residual, relu,
            y);
-  } else {
-    launch(ctx, epilogue_kernel<T, 1>, loop_over(ctx, elements), elements, channels, bias, residual, relu, y);
-  }
+  });
 }
 
 #define PSANET_INSTANTIATE(T) \

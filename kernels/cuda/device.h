@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/bf16.h"
 #include "kernels/cuda/portable.h"
@@ -67,6 +68,36 @@ __device__ __forceinline__ void store(T* p, const Pack<T, N>& values) {
 /// The widest access of T: 16 bytes.
 template <class T>
 inline constexpr int kVector = 16 / static_cast<int>(sizeof(T));
+
+/// f(how many values a pack has, a compile-time number): kN of them, or single values.
+template <int kN, class F>
+void with_packs(bool wide, const F& f) {
+  if (wide) {
+    f(std::integral_constant<int, kN>{});
+  } else {
+    f(std::integral_constant<int, 1>{});
+  }
+}
+
+/// sums += values
+template <class T, int kN>
+__device__ __forceinline__ void accumulate(float (&sums)[kN], const Pack<T, kN>& values) {
+  PSANET_UNROLL
+  for (int i = 0; i < kN; ++i) sums[i] += as_float(values.v[i]);
+}
+/// sums += weight * values
+template <class T, int kN>
+__device__ __forceinline__ void accumulate(float (&sums)[kN], float weight, const Pack<T, kN>& values) {
+  PSANET_UNROLL
+  for (int i = 0; i < kN; ++i) sums[i] += weight * as_float(values.v[i]);
+}
+template <class T, int kN>
+__device__ __forceinline__ void store_rounded(T* p, const float (&values)[kN]) {
+  Pack<T, kN> result;
+  PSANET_UNROLL
+  for (int i = 0; i < kN; ++i) result.v[i] = rounded<T>(values[i]);
+  store<kN>(p, result);
+}
 
 /// Copies 16 bytes from global to shared memory without passing through registers; both 16-byte aligned. Visible after
 /// copy_async_wait by the same thread, and to others after the barrier behind that.

@@ -74,8 +74,8 @@ void dropout_factors(CudaContext& ctx, const DropoutDims& dims, uint64_t salt, c
   if (elements == 0) return;
   const auto threshold = static_cast<uint32_t>(std::ceil(dims.probability * 0x1p24));
   const auto kept = static_cast<float>(1.0 / (1.0 - dims.probability));
-  launch(ctx, factors_kernel, {dim3(static_cast<unsigned>(ceil_div(elements, 128))), dim3(128)}, elements,
-         dims.first_image * dims.channels, salt, threshold, kept, counter, factor);
+  launch(ctx, factors_kernel, {{ceil_div(elements, 128)}, 128}, elements, dims.first_image * dims.channels, salt,
+         threshold, kept, counter, factor);
 }
 
 template <class T>

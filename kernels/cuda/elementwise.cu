@@ -11,28 +11,6 @@ namespace {
 // Everything here moves bytes and computes next to nothing: 16-byte accesses, neighbouring threads on neighbouring
 // packs, each thread several packs apart by the size of the grid.
 
-template <class From, class To>
-__global__ void cast_kernel(int64_t elements, const From* x, To* y) {
-  constexpr int kN = 4;
-  const int64_t packs = elements / kN;
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  for (int64_t p = first; p < packs; p += step) {
-    const Pack<From, kN> from = load<kN>(x + p * kN);
-    Pack<To, kN> to;
-    PSANET_UNROLL
-    for (int i = 0; i < kN; ++i) to.v[i] = rounded<To>(as_float(from.v[i]));
-    store<kN>(y + p * kN, to);
-  }
-  for (int64_t i = packs * kN + first; i < elements; i += step) y[i] = rounded<To>(as_float(x[i]));
-}
-
-template <class From, class To>
-void cast_any(CudaContext& ctx, int64_t elements, const From* x, To* y) {
-  if (elements == 0) return;
-  launch(ctx, cast_kernel<From, To>, loop_over(ctx, ceil_div(elements, 4)), elements, x, y);
-}
-
 template <class T, int kN>
 __global__ void bias_add_kernel(int64_t packs, int64_t channels, const T* x, const float* bias, T* y) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
@@ -79,24 +57,14 @@ bool copy_in_units_of(CudaContext& ctx, const BlockCopyDims& d, const char* sour
 }  // namespace
 }  // namespace cuda
 
-void cast(CudaContext& ctx, int64_t elements, const float* x, bf16* y) {
-  cuda::cast_any(ctx, elements, x, y);
-}
-void cast(CudaContext& ctx, int64_t elements, const bf16* x, float* y) {
-  cuda::cast_any(ctx, elements, x, y);
-}
-
 template <class T>
 void bias_add(CudaContext& ctx, const BiasDims& dims, const T* x, const float* bias, T* y) {
   using namespace cuda;
   const int64_t elements = dims.rows * dims.channels;
   if (elements == 0) return;
-  constexpr int kN = kVector<T>;
-  if (dims.channels % kN == 0) {
-    launch(ctx, bias_add_kernel<T, kN>, loop_over(ctx, elements / kN), elements / kN, dims.channels, x, bias, y);
-  } else {
-    launch(ctx, bias_add_kernel<T, 1>, loop_over(ctx, elements), elements, dims.channels, x, bias, y);
-  }
+  with_packs<kVector<T>>(dims.channels % kVector<T> == 0, [&](auto n) {
+    launch(ctx, bias_add_kernel<T, n()>, loop_over(ctx, elements / n()), elements / n(), dims.channels, x, bias, y);
+  });
 }
 
 template <class T>

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/context.h"
+#include "kernels/matmul.h"
 
 namespace psanet::kernels::cuda {
 
@@ -20,13 +20,7 @@ struct GemmDims {
   float scale = 1.0f, beta = 0.0f;
 };
 
-class Gemm {
- public:
-  virtual ~Gemm() = default;
-  virtual int64_t workspace_bytes() const = 0;
-  /// Asynchronous; workspace as big as asked for.
-  virtual void run(const void* a, const void* b, void* c, void* workspace) = 0;
-};
+using Gemm = Matmul;
 
 /// Alignments are read off the dimensions: every pointer must be a multiple of 16 bytes. What the library cannot do our
 /// own kernel does.

@@ -228,7 +228,7 @@ void launch_gemm(CudaContext& ctx, const GemmExtents& e, const A& a, const B& b,
   }
   const int64_t blocks = int64_t{g.tiles_m} * g.tiles_n * g.split.count * e.matrices;
   launch(ctx, gemm_kernel<A, B, kTileM / kWarpTile, kTileN / kWarpTile>,
-         {dim3(static_cast<unsigned>(narrow(blocks))), dim3(Shape::kThreads), sizeof(typename Shape::Shared)}, g);
+         {{narrow(blocks)}, Shape::kThreads, sizeof(typename Shape::Shared)}, g);
   if (g.split.count > 1) {
     finish_splits(ctx, e.matrices, e.m, e.n, g.split.count, static_cast<const float*>(workspace), out);
   }

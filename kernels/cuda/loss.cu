@@ -345,14 +345,13 @@ BlockSums run_cells(CudaContext& ctx, const ResizeDims& d, int ignore, const T* 
   const BlockSums result{scratch<Sums>(ctx, blocks), blocks};
   if (cells == 0) return result;
   with_classes_of_lane(d.channels, [&](auto classes) {
-    const LaunchDims dims{dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
-                          kWarps * 2 * 4 * classes() * kWarp * static_cast<int64_t>(sizeof(float))};
+    const LaunchDims dims{{blocks}, kThreads, kWarps * 2 * 4 * classes() * kWarp * static_cast<int64_t>(sizeof(float))};
     launch(ctx, cells_kernel<T, classes()>, dims, cells, rows_of(d), columns_of(d), d.channels, padded, ignore, logits,
            label, d_logits == nullptr ? nullptr : contributions, result.sums);
   });
   if (d_logits != nullptr) {
     const MapDims places = map_dims(d.batch, d.in_h, d.in_w, padded / 4);
-    launch(ctx, add_contributions_kernel<T>, loop_over_map(places), places, d.channels, contributions, d_logits);
+    launch_over_map(ctx, add_contributions_kernel<T>, places, d.channels, contributions, d_logits);
   }
   return result;
 }
@@ -393,7 +392,7 @@ void resize_cross_entropy(CudaContext& ctx, const ResizeDims& dims, int ignore, 
     of_blocks = run_pixels(ctx, dims, ignore, logits, label, gradients);
     resize_gradient(ctx, dims, gradients, d_logits);
   }
-  launch(ctx, add_sums_kernel, {dim3(1), dim3(kSumThreads)}, of_blocks.blocks, of_blocks.sums, loss_sum, valid);
+  launch(ctx, add_sums_kernel, {{1}, kSumThreads}, of_blocks.blocks, of_blocks.sums, loss_sum, valid);
 }
 
 #define PSANET_INSTANTIATE(T)                                                                                        \

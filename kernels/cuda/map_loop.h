@@ -16,12 +16,14 @@ inline MapDims map_dims(int64_t batch, int64_t rows, int64_t columns, int64_t pa
   return {static_cast<int>(batch), static_cast<int>(rows), static_cast<int>(columns), static_cast<int>(packs)};
 }
 
-inline LaunchDims loop_over_map(const MapDims& m) {
+/// launch_over_map(ctx, kernel, map, arguments...): a kernel whose first parameter is the map; none for an empty one.
+template <class... P, class... A>
+void launch_over_map(CudaContext& ctx, void (*kernel)(MapDims, P...), const MapDims& m, A&&... arguments) {
+  if (int64_t{m.batch} * m.rows * m.columns * m.packs == 0) return;
   const int64_t row = int64_t{m.columns} * m.packs;
   const int64_t threads = std::min<int64_t>(256, ceil_div(row, 32) * 32);
   const int64_t rows = std::min<int64_t>(65535, int64_t{m.batch} * m.rows);
-  return {dim3(static_cast<unsigned>(ceil_div(row, threads)), static_cast<unsigned>(rows)),
-          dim3(static_cast<unsigned>(threads))};
+  launch(ctx, kernel, {{ceil_div(row, threads), rows}, threads}, m, std::forward<A>(arguments)...);
 }
 
 /// f(image, row, column, pack) for every pack of this thread.

@@ -27,21 +27,11 @@ GemmDims dense(const MatmulDims& d) {
   return g;
 }
 
-class GemmMatmul final : public Matmul {
- public:
-  GemmMatmul(CudaContext& ctx, const MatmulDims& dims) : gemm_(prepare_gemm(ctx, dense(dims))) {}
-  int64_t workspace_bytes() const override { return gemm_->workspace_bytes(); }
-  void run(const void* a, const void* b, void* c, void* workspace) override { gemm_->run(a, b, c, workspace); }
-
- private:
-  std::shared_ptr<Gemm> gemm_;
-};
-
 }  // namespace
 }  // namespace cuda
 
 std::shared_ptr<Matmul> prepare_matmul(CudaContext& ctx, const MatmulDims& dims) {
-  return std::make_shared<cuda::GemmMatmul>(ctx, dims);
+  return cuda::prepare_gemm(ctx, cuda::dense(dims));
 }
 
 }  // namespace psanet::kernels

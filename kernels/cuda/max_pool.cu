@@ -1,6 +1,7 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/map_loop.h"
-#include "kernels/cuda/pool_axis.h"
+#include "kernels/cuda/range.h"
+#include "kernels/pool_axis.h"
 
 namespace psanet::kernels {
 
@@ -12,7 +13,7 @@ constexpr int kNoWinner = 255;
 
 /// y, winner [N,OH,OW,C] from x [N,H,W,C]; winner may be null.
 template <class T, int kN>
-__global__ void max_pool_forward_kernel(MapDims out, PoolAxis rows, PoolAxis columns, const T* x, T* y,
+__global__ void max_pool_forward_kernel(MapDims out, PoolAxis<Range> rows, PoolAxis<Range> columns, const T* x, T* y,
                                         uint8_t* winner) {
   const int channels = out.packs * kN;
   for_each_pack(out, [&](int n, int oh, int ow, int pack) {
@@ -56,8 +57,8 @@ __global__ void max_pool_forward_kernel(MapDims out, PoolAxis rows, PoolAxis col
 
 /// d_x [N,H,W,C]: every place gathers from the windows over it, in window order.
 template <class T, int kN>
-__global__ void max_pool_backward_kernel(MapDims in, PoolAxis rows, PoolAxis columns, const uint8_t* winner,
-                                         const T* d_y, T* d_x) {
+__global__ void max_pool_backward_kernel(MapDims in, PoolAxis<Range> rows, PoolAxis<Range> columns,
+                                         const uint8_t* winner, const T* d_y, T* d_x) {
   const int channels = in.packs * kN;
   for_each_pack(in, [&](int n, int h, int w, int pack) {
     const Range ohs = rows.windows_of(h), ows = columns.windows_of(w);
@@ -79,40 +80,25 @@ __global__ void max_pool_backward_kernel(MapDims in, PoolAxis rows, PoolAxis col
   });
 }
 
-template <class T, int kN>
-void forward(CudaContext& ctx, const PoolDims& d, const T* x, T* y, uint8_t* winner) {
-  const MapDims out = map_dims(d.batch, d.out_h(), d.out_w(), d.channels / kN);
-  launch(ctx, max_pool_forward_kernel<T, kN>, loop_over_map(out), out, vertical(d), horizontal(d), x, y, winner);
-}
-template <class T, int kN>
-void backward(CudaContext& ctx, const PoolDims& d, const uint8_t* winner, const T* d_y, T* d_x) {
-  const MapDims in = map_dims(d.batch, d.in_h, d.in_w, d.channels / kN);
-  launch(ctx, max_pool_backward_kernel<T, kN>, loop_over_map(in), in, vertical(d), horizontal(d), winner, d_y, d_x);
-}
-
 }  // namespace
 }  // namespace cuda
 
 template <class T>
-void max_pool_forward(CudaContext& ctx, const PoolDims& dims, const T* x, T* y, uint8_t* winner) {
-  constexpr int kN = cuda::kVector<T>;
-  if (dims.batch * dims.out_h() * dims.out_w() * dims.channels == 0) return;
-  if (cuda::in_packs_of(kN, dims.channels, x, y, winner)) {
-    cuda::forward<T, kN>(ctx, dims, x, y, winner);
-  } else {
-    cuda::forward<T, 1>(ctx, dims, x, y, winner);
-  }
+void max_pool_forward(CudaContext& ctx, const PoolDims& d, const T* x, T* y, uint8_t* winner) {
+  using namespace cuda;
+  with_packs<kVector<T>>(in_packs_of(kVector<T>, d.channels, x, y, winner), [&](auto n) {
+    launch_over_map(ctx, max_pool_forward_kernel<T, n()>, map_dims(d.batch, d.out_h(), d.out_w(), d.channels / n()),
+                    vertical<Range>(d), horizontal<Range>(d), x, y, winner);
+  });
 }
 
 template <class T>
-void max_pool_backward(CudaContext& ctx, const PoolDims& dims, const uint8_t* winner, const T* d_y, T* d_x) {
-  constexpr int kN = cuda::kVector<T>;
-  if (dims.batch * dims.in_h * dims.in_w * dims.channels == 0) return;
-  if (cuda::in_packs_of(kN, dims.channels, winner, d_y, d_x)) {
-    cuda::backward<T, kN>(ctx, dims, winner, d_y, d_x);
-  } else {
-    cuda::backward<T, 1>(ctx, dims, winner, d_y, d_x);
-  }
+void max_pool_backward(CudaContext& ctx, const PoolDims& d, const uint8_t* winner, const T* d_y, T* d_x) {
+  using namespace cuda;
+  with_packs<kVector<T>>(in_packs_of(kVector<T>, d.channels, winner, d_y, d_x), [&](auto n) {
+    launch_over_map(ctx, max_pool_backward_kernel<T, n()>, map_dims(d.batch, d.in_h, d.in_w, d.channels / n()),
+                    vertical<Range>(d), horizontal<Range>(d), winner, d_y, d_x);
+  });
 }
 
 #define PSANET_INSTANTIATE(T)                                                            \

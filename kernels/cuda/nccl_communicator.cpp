@@ -269,4 +269,9 @@ std::vector<NcclCommunicator::Timed> NcclCommunicator::stop_timing() {
   return impl_->stop_timing();
 }
 
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(CudaContext& ctx, const NcclId& id, int rank, int world,
+                                                         const NcclOptions& options) {
+  return std::make_unique<NcclCommunicator>(ctx.device, ctx.runtime->stream, id, rank, world, options);
+}
+
 }  // namespace psanet::kernels

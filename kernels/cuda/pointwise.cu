@@ -1,5 +1,6 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/elementwise.h"
 #include "kernels/pointwise.h"
 
 namespace psanet::kernels {
@@ -16,10 +17,14 @@ __device__ __forceinline__ void map_pack(const F& f, Pack<T, kN>& result, const 
   for (int i = 0; i < kN; ++i) result.v[i] = rounded<T>(f(as_float(in.v[i])...));
 }
 
+/// Values that are read and written at once, where the widest type is read 16 bytes at a time.
+template <class... T>
+inline constexpr int kPack = std::min({kVector<T>...});
+
 /// y[i] = f(x[i]) or f(a[i], b[i]); the last few values, too few for a pack, go one by one.
 template <class T, class F, class... In>
 __global__ void map_kernel(int64_t elements, F f, T* y, const In*... in) {
-  constexpr int kN = kVector<T>;
+  constexpr int kN = kPack<T, In...>;
   const int64_t packs = elements / kN;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
@@ -34,9 +39,12 @@ __global__ void map_kernel(int64_t elements, F f, T* y, const In*... in) {
 template <class T, class F, class... In>
 void launch_map(CudaContext& ctx, int64_t elements, const F& f, T* y, const In*... in) {
   if (elements == 0) return;
-  launch(ctx, map_kernel<T, F, In...>, loop_over(ctx, ceil_div(elements, kVector<T>)), elements, f, y, in...);
+  launch(ctx, map_kernel<T, F, In...>, loop_over(ctx, ceil_div(elements, kPack<T, In...>)), elements, f, y, in...);
 }
 
+struct Same {
+  __device__ float operator()(float x) const { return x; }
+};
 struct TimesLoaded {
   const float* factor;
   __device__ float operator()(float x) const { return *factor * x; }
@@ -56,6 +64,13 @@ void map(CudaContext& ctx, int64_t elements, const F& f, const T* a, const T* b,
 template <class T>
 void scale_by(CudaContext& ctx, int64_t elements, const float* factor, const T* x, T* y) {
   cuda::launch_map(ctx, elements, cuda::TimesLoaded{factor}, y, x);
+}
+
+void cast(CudaContext& ctx, int64_t elements, const float* x, bf16* y) {
+  cuda::launch_map(ctx, elements, cuda::Same{}, y, x);
+}
+void cast(CudaContext& ctx, int64_t elements, const bf16* x, float* y) {
+  cuda::launch_map(ctx, elements, cuda::Same{}, y, x);
 }
 
 #define PSANET_INSTANTIATE(F)                                               \

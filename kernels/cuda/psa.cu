@@ -3,39 +3,6 @@
 
 namespace psanet::kernels {
 
-namespace cuda {
-
-template <class T>
-void run_forward(CudaContext& ctx, const PsaPasses& p, const T* value, const T* scores, T* out, float* statistics,
-                 void* workspace) {
-  Target* targets = p.softmax ? p.targets(workspace) : nullptr;
-  float* totals = p.totals(workspace);
-  if (p.softmax) find_targets(ctx, p, scores, statistics, targets);
-  if (p.shares > 0) sum_positions(ctx, p, value, nullptr, totals);
-  aggregate_sources(ctx, p, scores, targets, value, totals, out);
-}
-
-template <class T>
-void run_backward(CudaContext& ctx, const PsaPasses& p, const T* value, const T* scores, const T* out,
-                  const float* statistics, const T* d_out, T* d_value, T* d_scores, void* workspace) {
-  Target* targets = p.softmax ? p.targets(workspace) : nullptr;
-  float* totals = p.totals(workspace);
-  if (p.softmax) recall_targets(ctx, p, statistics, out, d_out, targets);
-  if (p.shares > 0) sum_positions(ctx, p, d_out, targets, totals);
-  aggregate_targets(ctx, p, scores, targets, d_out, totals, d_value);
-  differentiate_scores(ctx, p, scores, targets, value, d_out, d_scores);
-}
-
-#define PSANET_INSTANTIATE(T)                                                                                          \
-  template void run_forward(CudaContext&, const PsaPasses&, const T*, const T*, T*, float*, void*);                    \
-  template void run_backward(CudaContext&, const PsaPasses&, const T*, const T*, const T*, const float*, const T*, T*, \
-                             T*, void*);
-PSANET_INSTANTIATE(float)
-PSANET_INSTANTIATE(bf16)
-#undef PSANET_INSTANTIATE
-
-}  // namespace cuda
-
 int64_t psa_workspace_bytes(const CudaContext&, const PsaDims& dims) {
   return cuda::PsaPasses(dims, cuda::view_of_logits(dims)).workspace_bytes();
 }

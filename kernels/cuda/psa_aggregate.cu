@@ -213,10 +213,9 @@ __global__ void __launch_bounds__(kWarp* kDown* kAcross) aggregate_kernel(Aggreg
 template <class T, int kDown, int kAcross, bool kRowsOwn, bool kTargetsOwn>
 void run(CudaContext& ctx, const Aggregation<T>& a, int images) {
   using Shape = Shape<T, kDown, kAcross, kRowsOwn, kTargetsOwn>;
-  const dim3 grid(static_cast<unsigned>(ceil_div(a.view.positions(), Shape::kRows)),
-                  static_cast<unsigned>(ceil_div(a.channels, Shape::kColumns)), static_cast<unsigned>(images));
+  const Grid grid{ceil_div(a.view.positions(), Shape::kRows), ceil_div(a.channels, Shape::kColumns), images};
   launch(ctx, aggregate_kernel<T, kDown, kAcross, kRowsOwn, kTargetsOwn>,
-         {grid, dim3(Shape::kThreads), sizeof(typename Shape::Shared)}, a);
+         {grid, Shape::kThreads, sizeof(typename Shape::Shared)}, a);
 }
 
 /// Large blocks read x and the scores fewer times; small ones are for maps that would leave multiprocessors idle.
@@ -233,25 +232,19 @@ void run(CudaContext& ctx, const Aggregation<T>& a, int images) {
 }  // namespace
 
 template <class T>
-void aggregate_sources(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* value,
-                       const float* totals, T* out) {
-  const Aggregation<T> a{p.view, p.channels, p.scale, p.shares, scores, targets, value, totals, out};
-  p.targets_own ? run<T, true, true>(ctx, a, p.images) : run<T, false, false>(ctx, a, p.images);
+void aggregate(CudaContext& ctx, const PsaPasses& p, bool for_targets, const T* scores, const Target* targets,
+               const T* x, const float* totals, T* y) {
+  const Aggregation<T> a{p.view, p.channels, p.scale, p.shares, scores, targets, x, totals, y};
+  if (for_targets) {
+    p.targets_own ? run<T, true, true>(ctx, a, p.images) : run<T, false, false>(ctx, a, p.images);
+  } else {
+    p.targets_own ? run<T, false, true>(ctx, a, p.images) : run<T, true, false>(ctx, a, p.images);
+  }
 }
 
-template <class T>
-void aggregate_targets(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* d_out,
-                       const float* totals, T* d_value) {
-  const Aggregation<T> a{p.view, p.channels, p.scale, p.shares, scores, targets, d_out, totals, d_value};
-  p.targets_own ? run<T, false, true>(ctx, a, p.images) : run<T, true, false>(ctx, a, p.images);
-}
-
-#define PSANET_INSTANTIATE(T)                                                                                      \
-  template void aggregate_sources(CudaContext&, const PsaPasses&, const T*, const Target*, const T*, const float*, \
-                                  T*);                                                                             \
-  template void aggregate_targets(CudaContext&, const PsaPasses&, const T*, const Target*, const T*, const float*, T*);
-PSANET_INSTANTIATE(float)
-PSANET_INSTANTIATE(bf16)
-#undef PSANET_INSTANTIATE
+template void aggregate(CudaContext&, const PsaPasses&, bool, const float*, const Target*, const float*, const float*,
+                        float*);
+template void aggregate(CudaContext&, const PsaPasses&, bool, const bf16*, const Target*, const bf16*, const float*,
+                        bf16*);
 
 }  // namespace psanet::kernels::cuda

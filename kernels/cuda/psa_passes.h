@@ -53,14 +53,11 @@ void recall_targets(CudaContext& ctx, const PsaPasses& p, const float* statistic
 template <class T>
 void sum_positions(CudaContext& ctx, const PsaPasses& p, const T* x, const Target* targets, float* totals);
 
-/// out = scale * weights x value.
+/// y = scale * weights x x, where y's positions are targets (out from value), or scale * transposed weights x x, where
+/// they are sources (d_value from d_out).
 template <class T>
-void aggregate_sources(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* value,
-                       const float* totals, T* out);
-/// d_value = scale * transposed weights x d_out.
-template <class T>
-void aggregate_targets(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* d_out,
-                       const float* totals, T* d_value);
+void aggregate(CudaContext& ctx, const PsaPasses& p, bool for_targets, const T* scores, const Target* targets,
+               const T* x, const float* totals, T* y);
 /// d_scores of all pairs that have a score; entries of the over-complete map that belong to no pair become 0. Every
 /// value is written once.
 template <class T>
@@ -70,9 +67,22 @@ void differentiate_scores(CudaContext& ctx, const PsaPasses& p, const T* scores,
 /// The whole forward and backward operation; workspace: p.workspace_bytes().
 template <class T>
 void run_forward(CudaContext& ctx, const PsaPasses& p, const T* value, const T* scores, T* out, float* statistics,
-                 void* workspace);
+                 void* workspace) {
+  Target* targets = p.softmax ? p.targets(workspace) : nullptr;
+  float* totals = p.totals(workspace);
+  if (p.softmax) find_targets(ctx, p, scores, statistics, targets);
+  if (p.shares > 0) sum_positions(ctx, p, value, nullptr, totals);
+  aggregate(ctx, p, true, scores, targets, value, totals, out);
+}
 template <class T>
 void run_backward(CudaContext& ctx, const PsaPasses& p, const T* value, const T* scores, const T* out,
-                  const float* statistics, const T* d_out, T* d_value, T* d_scores, void* workspace);
+                  const float* statistics, const T* d_out, T* d_value, T* d_scores, void* workspace) {
+  Target* targets = p.softmax ? p.targets(workspace) : nullptr;
+  float* totals = p.totals(workspace);
+  if (p.softmax) recall_targets(ctx, p, statistics, out, d_out, targets);
+  if (p.shares > 0) sum_positions(ctx, p, d_out, targets, totals);
+  aggregate(ctx, p, false, scores, targets, d_out, totals, d_value);
+  differentiate_scores(ctx, p, scores, targets, value, d_out, d_scores);
+}
 
 }  // namespace psanet::kernels::cuda

@@ -13,18 +13,15 @@ struct alignas(16) Unit {
   uint32_t words[4];
 };
 
-/// y [H][N][row] = x [N][H from last to first][row]. Every block copies the units of 16 bytes of one row of the map.
-__global__ void rows_from_below_kernel(int height, int images, int units, const Unit* x, Unit* y) {
+/// y [H][N][row] = x [N][H from last to first][row], or the reverse. Every block copies the units of 16 bytes of one
+/// row of the map.
+template <bool kSort>
+__global__ void sort_rows_kernel(int height, int images, int units, const Unit* x, Unit* y) {
   const int from_below = static_cast<int>(blockIdx.x) / images, image = static_cast<int>(blockIdx.x) % images;
-  const Unit* from = x + (static_cast<int64_t>(image) * height + height - 1 - from_below) * units;
-  Unit* to = y + static_cast<int64_t>(blockIdx.x) * units;
-  for (int i = static_cast<int>(threadIdx.x); i < units; i += static_cast<int>(blockDim.x)) to[i] = from[i];
-}
-/// The reverse.
-__global__ void rows_from_above_kernel(int height, int images, int units, const Unit* x, Unit* y) {
-  const int from_below = static_cast<int>(blockIdx.x) / images, image = static_cast<int>(blockIdx.x) % images;
-  const Unit* from = x + static_cast<int64_t>(blockIdx.x) * units;
-  Unit* to = y + (static_cast<int64_t>(image) * height + height - 1 - from_below) * units;
+  const int64_t in_map = (static_cast<int64_t>(image) * height + height - 1 - from_below) * units;
+  const int64_t sorted = static_cast<int64_t>(blockIdx.x) * units;
+  const Unit* from = x + (kSort ? in_map : sorted);
+  Unit* to = y + (kSort ? sorted : in_map);
   for (int i = static_cast<int>(threadIdx.x); i < units; i += static_cast<int>(blockDim.x)) to[i] = from[i];
 }
 
@@ -100,12 +97,11 @@ struct Geometry {
             d.window(group).begin * d.mask_columns() * d.features};
   }
 
-  template <class T>
-  const T* sort_rows(CudaContext& ctx, const void* features, void* sorted) const {
-    const int64_t units = d.psa.width * d.features * value_bytes / 16;
-    launch(ctx, rows_from_below_kernel, {dim3(static_cast<unsigned>(d.psa.height * d.psa.batch)), dim3(256)},
-           d.psa.height, d.psa.batch, units, static_cast<const Unit*>(features), static_cast<Unit*>(sorted));
-    return static_cast<const T*>(sorted);
+  /// Rows of features from the map's order into that of the scores, or back.
+  template <bool kSort>
+  void sort_rows(CudaContext& ctx, const void* from, void* to) const {
+    launch(ctx, sort_rows_kernel<kSort>, {{d.psa.height * d.psa.batch}, 256}, d.psa.height, d.psa.batch,
+           d.psa.width * d.features * value_bytes / 16, static_cast<const Unit*>(from), static_cast<Unit*>(to));
   }
 
   PsaProjectedDims d;
@@ -150,7 +146,8 @@ class Forward final : public PsaProjectedForward {
            void* workspace) override {
     if (geometry_.empty()) return;
     void* rest = static_cast<char*>(workspace) + geometry_.feature_bytes;
-    const T* sorted = geometry_.template sort_rows<T>(ctx_, features, workspace);
+    geometry_.sort_rows<true>(ctx_, features, workspace);
+    const auto* sorted = static_cast<const T*>(workspace);
     for (const Product& p : products_) {
       p.gemm->run(sorted + p.features, static_cast<const T*>(weight) + p.weight, static_cast<T*>(scores) + p.scores,
                   rest);
@@ -227,15 +224,13 @@ class Backward final : public PsaProjectedBackward {
     run_backward(ctx_, passes_, static_cast<const T*>(value), static_cast<const T*>(scores), static_cast<const T*>(out),
                  statistics, static_cast<const T*>(d_out), static_cast<T*>(d_value), d_scores, rest);
     // Windows overlap: their products add up one after the other, always in the same order.
-    const T* sorted = geometry_.template sort_rows<T>(ctx_, features, workspace);
+    geometry_.sort_rows<true>(ctx_, features, workspace);
+    auto* sorted = static_cast<T*>(workspace);
     for (const Product& p : d_weight_) p.gemm->run(d_scores + p.scores, sorted + p.features, d_weight + p.weight, rest);
-    auto* d_sorted = static_cast<T*>(workspace);
-    for (const Product& p : d_features_) {
-      p.gemm->run(d_scores + p.scores, static_cast<const T*>(weight) + p.weight, d_sorted + p.features, rest);
+    for (const Product& p : d_features_) {  // in the place of the features
+      p.gemm->run(d_scores + p.scores, static_cast<const T*>(weight) + p.weight, sorted + p.features, rest);
     }
-    launch(ctx_, rows_from_above_kernel, {dim3(static_cast<unsigned>(d.psa.height * d.psa.batch)), dim3(256)},
-           d.psa.height, d.psa.batch, d.psa.width * d.features * geometry_.value_bytes / 16,
-           static_cast<const Unit*>(workspace), static_cast<Unit*>(d_features));
+    geometry_.sort_rows<false>(ctx_, workspace, d_features);
   }
 
  private:

@@ -169,16 +169,15 @@ template <class T>
 void differentiate_scores(CudaContext& ctx, const PsaPasses& p, const T* scores, const Target* targets, const T* value,
                           const T* d_out, T* d_scores) {
   if (p.view.entries > 0) {
-    const dim3 owners(static_cast<unsigned>(ceil_div(p.view.positions(), kWarps)), static_cast<unsigned>(p.images));
-    launch(ctx, clear_unread_kernel<T>, {owners, dim3(kThreads)}, p.view, d_scores);
+    const Grid owners{ceil_div(p.view.positions(), kWarps), p.images};
+    launch(ctx, clear_unread_kernel<T>, {owners, kThreads}, p.view, d_scores);
   }
   const ScoreGradient<T> a{
       p.view,  p.channels, p.scale, scores, targets, p.targets_own ? d_out : value, p.targets_own ? value : d_out,
       d_scores};
-  const dim3 grid(static_cast<unsigned>(ceil_div(p.view.positions(), kPartners)),
-                  static_cast<unsigned>(ceil_div(p.view.positions(), kOwners)), static_cast<unsigned>(p.images));
+  const Grid grid{ceil_div(p.view.positions(), kPartners), ceil_div(p.view.positions(), kOwners), p.images};
   launch(ctx, p.targets_own ? score_gradient_kernel<T, true> : score_gradient_kernel<T, false>,
-         {grid, dim3(kThreads), sizeof(Shared<T>)}, a);
+         {grid, kThreads, sizeof(Shared<T>)}, a);
 }
 
 template void differentiate_scores(CudaContext&, const PsaPasses&, const float*, const Target*, const float*,

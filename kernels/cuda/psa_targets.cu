@@ -128,9 +128,7 @@ __global__ void __launch_bounds__(kThreads) sum_positions_kernel(int positions, 
   if (channel < channels) {
     for (int p = begin + down; p < end; p += kDown) {
       const float factor = targets ? targets[image + p].outside : 1.0f;
-      const Pack<T, kN> values = load<kN>(x + (image + p) * channels + channel);
-      PSANET_UNROLL
-      for (int i = 0; i < kN; ++i) own[i] += factor * as_float(values.v[i]);
+      accumulate(own, factor, load<kN>(x + (image + p) * channels + channel));
     }
   }
   PSANET_UNROLL
@@ -160,19 +158,18 @@ PsaPasses::PsaPasses(const PsaDims& d, const ScoreView& scores)
 
 template <class T>
 void find_targets(CudaContext& ctx, const PsaPasses& p, const T* scores, float* statistics, Target* targets) {
-  const dim3 grid(static_cast<unsigned>(ceil_div(p.view.positions(), p.targets_own ? 8 : 32)),
-                  static_cast<unsigned>(p.images));
-  launch(ctx, p.targets_own ? find_targets_kernel<T, true> : find_targets_kernel<T, false>, {grid, dim3(kThreads)},
-         p.view, scores, statistics, targets);
+  const Grid grid{ceil_div(p.view.positions(), p.targets_own ? 8 : 32), p.images};
+  launch(ctx, p.targets_own ? find_targets_kernel<T, true> : find_targets_kernel<T, false>, {grid, kThreads}, p.view,
+         scores, statistics, targets);
 }
 
 template <class T>
 void recall_targets(CudaContext& ctx, const PsaPasses& p, const float* statistics, const T* out, const T* d_out,
                     Target* targets) {
   const int64_t count = static_cast<int64_t>(p.images) * p.view.positions();
-  const dim3 grid(static_cast<unsigned>(ceil_div(count, kThreads / kWarp)));
+  const Grid grid{ceil_div(count, kThreads / kWarp)};
   const bool wide = p.channels % kVector<T> == 0;
-  launch(ctx, wide ? recall_targets_kernel<T, kVector<T>> : recall_targets_kernel<T, 1>, {grid, dim3(kThreads)}, p.view,
+  launch(ctx, wide ? recall_targets_kernel<T, kVector<T>> : recall_targets_kernel<T, 1>, {grid, kThreads}, p.view,
          p.targets_own, count, p.channels, statistics, out, d_out, targets);
 }
 
@@ -180,9 +177,8 @@ template <class T>
 void sum_positions(CudaContext& ctx, const PsaPasses& p, const T* x, const Target* targets, float* totals) {
   const bool wide = p.channels % kVector<T> == 0;
   const int64_t columns = kAcross * (wide ? kVector<T> : 1);
-  const dim3 grid(static_cast<unsigned>(ceil_div(p.channels, columns)), static_cast<unsigned>(p.shares),
-                  static_cast<unsigned>(p.images));
-  launch(ctx, wide ? sum_positions_kernel<T, kVector<T>> : sum_positions_kernel<T, 1>, {grid, dim3(kThreads)},
+  const Grid grid{ceil_div(p.channels, columns), p.shares, p.images};
+  launch(ctx, wide ? sum_positions_kernel<T, kVector<T>> : sum_positions_kernel<T, 1>, {grid, kThreads},
          p.view.positions(), ceil_div(p.view.positions(), p.shares), p.channels, x, targets, totals);
 }
 

@@ -47,40 +47,22 @@ __global__ void resize_backward_kernel(MapDims in, ResizeAxis rows, ResizeAxis c
       for (int ow = column_readers.begin; ow < column_readers.end; ++ow) {
         const float weight = weight_h * columns[ow].weight_at(w);
         if (weight == 0.0f) continue;
-        const Pack<From, kN> gradient = load<kN>(from + static_cast<int64_t>(ow) * channels);
-        PSANET_UNROLL
-        for (int i = 0; i < kN; ++i) sum[i] += weight * as_float(gradient.v[i]);
+        accumulate(sum, weight, load<kN>(from + static_cast<int64_t>(ow) * channels));
       }
     }
-    Pack<To, kN> result;
-    PSANET_UNROLL
-    for (int i = 0; i < kN; ++i) result.v[i] = rounded<To>(sum[i]);
-    store<kN>(d_x + (static_cast<int64_t>(n * rows.in + h) * columns.in + w) * channels + pack * kN, result);
+    store_rounded(d_x + (static_cast<int64_t>(n * rows.in + h) * columns.in + w) * channels + pack * kN, sum);
   });
-}
-
-template <class T, int kN>
-void forward(CudaContext& ctx, const ResizeDims& d, const T* x, T* y) {
-  const MapDims out = map_dims(d.batch, d.out_h, d.out_w, d.channels / kN);
-  launch(ctx, resize_forward_kernel<T, kN>, loop_over_map(out), out, rows_of(d), columns_of(d), x, y);
-}
-template <class From, class To, int kN>
-void backward(CudaContext& ctx, const ResizeDims& d, const From* d_y, To* d_x) {
-  const MapDims in = map_dims(d.batch, d.in_h, d.in_w, d.channels / kN);
-  launch(ctx, resize_backward_kernel<From, To, kN>, loop_over_map(in), in, rows_of(d), columns_of(d), d_y, d_x);
 }
 
 }  // namespace
 
 template <class From, class To>
-void resize_gradient(CudaContext& ctx, const ResizeDims& dims, const From* d_y, To* d_x) {
+void resize_gradient(CudaContext& ctx, const ResizeDims& d, const From* d_y, To* d_x) {
   constexpr int kN = std::min(kVector<From>, kVector<To>);
-  if (dims.batch * dims.in_h * dims.in_w * dims.channels == 0) return;
-  if (in_packs_of(kN, dims.channels, d_y, d_x)) {
-    backward<From, To, kN>(ctx, dims, d_y, d_x);
-  } else {
-    backward<From, To, 1>(ctx, dims, d_y, d_x);
-  }
+  with_packs<kN>(in_packs_of(kN, d.channels, d_y, d_x), [&](auto n) {
+    launch_over_map(ctx, resize_backward_kernel<From, To, n()>, map_dims(d.batch, d.in_h, d.in_w, d.channels / n()),
+                    rows_of(d), columns_of(d), d_y, d_x);
+  });
 }
 template void resize_gradient(CudaContext&, const ResizeDims&, const float*, float*);
 template void resize_gradient(CudaContext&, const ResizeDims&, const float*, bf16*);
@@ -89,14 +71,12 @@ template void resize_gradient(CudaContext&, const ResizeDims&, const bf16*, bf16
 }  // namespace cuda
 
 template <class T>
-void resize_forward(CudaContext& ctx, const ResizeDims& dims, const T* x, T* y) {
-  constexpr int kN = cuda::kVector<T>;
-  if (dims.batch * dims.out_h * dims.out_w * dims.channels == 0) return;
-  if (cuda::in_packs_of(kN, dims.channels, x, y)) {
-    cuda::forward<T, kN>(ctx, dims, x, y);
-  } else {
-    cuda::forward<T, 1>(ctx, dims, x, y);
-  }
+void resize_forward(CudaContext& ctx, const ResizeDims& d, const T* x, T* y) {
+  using namespace cuda;
+  with_packs<kVector<T>>(in_packs_of(kVector<T>, d.channels, x, y), [&](auto n) {
+    launch_over_map(ctx, resize_forward_kernel<T, n()>, map_dims(d.batch, d.out_h, d.out_w, d.channels / n()),
+                    rows_of(d), columns_of(d), x, y);
+  });
 }
 template <class T>
 void resize_backward(CudaContext& ctx, const ResizeDims& dims, const T* d_y, T* d_x) {

@@ -122,11 +122,10 @@ void resize_argmax(CudaContext& ctx, const ResizeDims& dims, const T* x, uint8_t
       places_read(rows, kTileHeight) * places_read(columns, kTileWidth) * padded * static_cast<int64_t>(sizeof(float));
   constexpr int64_t kMostShared = 48 << 10;  // four blocks on a multiprocessor
   if (shared_bytes <= kMostShared && ceil_div(rows.out, kTileHeight) <= 65535) {
-    const dim3 grid(static_cast<unsigned>(ceil_div(columns.out, kTileWidth)),
-                    static_cast<unsigned>(ceil_div(rows.out, kTileHeight)),
-                    static_cast<unsigned>(std::min<int64_t>(dims.batch, 65535)));
-    launch(ctx, argmax_of_tile_kernel<T>, {grid, dim3(kThreads), shared_bytes}, dims.batch, rows, columns,
-           dims.channels, padded, x, labels);
+    const Grid grid{ceil_div(columns.out, kTileWidth), ceil_div(rows.out, kTileHeight),
+                    std::min<int64_t>(dims.batch, 65535)};
+    launch(ctx, argmax_of_tile_kernel<T>, {grid, kThreads, shared_bytes}, dims.batch, rows, columns, dims.channels,
+           padded, x, labels);
   } else {
     launch(ctx, argmax_of_pixel_kernel<T>, loop_over(ctx, pixels * kWarp, kThreads), pixels, rows, columns,
            dims.channels, x, labels);

@@ -29,7 +29,7 @@ __global__ void resize_taps_kernel(MapDims out, ResizeAxis rows, ResizeAxis colu
     if (base != nullptr) {
       const Pack<T, kN> begin = load<kN>(base + at);
       PSANET_UNROLL
-      for (int i = 0; i < kN; ++i) sum[i] = as_float(begin.v[i]);
+      for (int i = 0; i < kN; ++i) sum[i] = as_float(begin.v[i]);  // not added to 0, which would lose the sign of -0
     }
     for (int kh = 0; kh < window.kernel_h; ++kh) {
       const int row = oh + (kh - window.kernel_h / 2) * window.dilation_h;
@@ -42,9 +42,7 @@ __global__ void resize_taps_kernel(MapDims out, ResizeAxis rows, ResizeAxis colu
         const T* tap = image + static_cast<int64_t>(kh * window.kernel_w + kw) * channels;
         const auto add = [&](int from_row, int from_column, float weight) {
           if (weight == 0.0f) return;  // where sizes divide (30 -> 59) that is half of each axis
-          const Pack<T, kN> value = load<kN>(tap + (static_cast<int64_t>(from_row) * columns.in + from_column) * place);
-          PSANET_UNROLL
-          for (int i = 0; i < kN; ++i) sum[i] += weight * as_float(value.v[i]);
+          accumulate(sum, weight, load<kN>(tap + (static_cast<int64_t>(from_row) * columns.in + from_column) * place));
         };
         add(v.low, h.low, v.weight_low * h.weight_low);
         add(v.low, h.high, v.weight_low * h.weight_high);
@@ -52,10 +50,7 @@ __global__ void resize_taps_kernel(MapDims out, ResizeAxis rows, ResizeAxis colu
         add(v.high, h.high, v.weight_high * h.weight_high);
       }
     }
-    Pack<T, kN> result;
-    PSANET_UNROLL
-    for (int i = 0; i < kN; ++i) result.v[i] = rounded<T>(sum[i]);
-    store<kN>(y + at, result);
+    store_rounded(y + at, sum);
   });
 }
 
@@ -77,31 +72,12 @@ __global__ void resize_taps_backward_kernel(MapDims in, ResizeAxis rows, ResizeA
       for (int column = column_readers.begin; column < column_readers.end; ++column) {
         const float weight = weight_h * columns[column].weight_at(w);
         if (weight == 0.0f || column - right < 0 || column - right >= columns.out) continue;
-        const Pack<T, kN> gradient =
-            load<kN>(image + (static_cast<int64_t>(row - down) * columns.out + column - right) * channels);
-        PSANET_UNROLL
-        for (int i = 0; i < kN; ++i) sum[i] += weight * as_float(gradient.v[i]);
+        accumulate(sum, weight,
+                   load<kN>(image + (static_cast<int64_t>(row - down) * columns.out + column - right) * channels));
       }
     }
-    Pack<T, kN> result;
-    PSANET_UNROLL
-    for (int i = 0; i < kN; ++i) result.v[i] = rounded<T>(sum[i]);
-    store<kN>(d_x + ((static_cast<int64_t>(n * rows.in + h) * columns.in + w) * in.packs + tap_and_pack) * kN, result);
+    store_rounded(d_x + ((static_cast<int64_t>(n * rows.in + h) * columns.in + w) * in.packs + tap_and_pack) * kN, sum);
   });
-}
-
-template <class T, int kN>
-void forward(CudaContext& ctx, const ResizeTapsDims& d, const T* x, const T* base, T* y) {
-  const ResizeDims& r = d.resize;
-  const MapDims out = map_dims(r.batch, r.out_h, r.out_w, r.channels / kN);
-  launch(ctx, resize_taps_kernel<T, kN>, loop_over_map(out), out, rows_of(r), columns_of(r), window_of(d), x, base, y);
-}
-template <class T, int kN>
-void backward(CudaContext& ctx, const ResizeTapsDims& d, const T* d_y, T* d_x) {
-  const ResizeDims& r = d.resize;
-  const MapDims in = map_dims(r.batch, r.in_h, r.in_w, d.taps() * r.channels / kN);
-  launch(ctx, resize_taps_backward_kernel<T, kN>, loop_over_map(in), in, rows_of(r), columns_of(r), window_of(d), d_y,
-         d_x);
 }
 
 }  // namespace
@@ -109,26 +85,22 @@ void backward(CudaContext& ctx, const ResizeTapsDims& d, const T* d_y, T* d_x) {
 
 template <class T>
 void resize_taps(CudaContext& ctx, const ResizeTapsDims& dims, const T* x, const T* base, T* y) {
-  constexpr int kN = cuda::kVector<T>;
+  using namespace cuda;
   const ResizeDims& r = dims.resize;
-  if (r.batch * r.out_h * r.out_w * r.channels == 0) return;
-  if (cuda::in_packs_of(kN, r.channels, x, y) && (base == nullptr || cuda::in_packs_of(kN, r.channels, base))) {
-    cuda::forward<T, kN>(ctx, dims, x, base, y);
-  } else {
-    cuda::forward<T, 1>(ctx, dims, x, base, y);
-  }
+  with_packs<kVector<T>>(in_packs_of(kVector<T>, r.channels, x, base, y), [&](auto n) {
+    launch_over_map(ctx, resize_taps_kernel<T, n()>, map_dims(r.batch, r.out_h, r.out_w, r.channels / n()), rows_of(r),
+                    columns_of(r), window_of(dims), x, base, y);
+  });
 }
 
 template <class T>
 void resize_taps_backward(CudaContext& ctx, const ResizeTapsDims& dims, const T* d_y, T* d_x) {
-  constexpr int kN = cuda::kVector<T>;
+  using namespace cuda;
   const ResizeDims& r = dims.resize;
-  if (r.batch * r.in_h * r.in_w * r.channels == 0) return;
-  if (cuda::in_packs_of(kN, r.channels, d_y, d_x)) {
-    cuda::backward<T, kN>(ctx, dims, d_y, d_x);
-  } else {
-    cuda::backward<T, 1>(ctx, dims, d_y, d_x);
-  }
+  with_packs<kVector<T>>(in_packs_of(kVector<T>, r.channels, d_y, d_x), [&](auto n) {
+    const MapDims in = map_dims(r.batch, r.in_h, r.in_w, dims.taps() * r.channels / n());
+    launch_over_map(ctx, resize_taps_backward_kernel<T, n()>, in, rows_of(r), columns_of(r), window_of(dims), d_y, d_x);
+  });
 }
 
 #define PSANET_INSTANTIATE(T)                                                             \

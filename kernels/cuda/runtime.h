@@ -68,17 +68,25 @@ T* scratch(CudaContext& ctx, int64_t count) {
 /// DeviceError, naming the GPU, unless one of its blocks can have so much shared memory.
 void require_shared_memory(const CudaContext& ctx, int64_t bytes);
 
+/// Blocks along each axis.
+struct Grid {
+  int64_t x = 1, y = 1, z = 1;
+};
 struct LaunchDims {
-  dim3 grid, block;
+  Grid grid;
+  int64_t threads = 1;       // of a block
   int64_t shared_bytes = 0;  // dynamic
 };
 
-/// launch(ctx, kernel, {grid, block}, arguments...): every argument is converted to the kernel's own parameter type.
+/// launch(ctx, kernel, {grid, threads}, arguments...): every argument is converted to the kernel's own parameter type.
 template <class... P, class... A>
 void launch(CudaContext& ctx, void (*kernel)(P...), const LaunchDims& dims, A&&... arguments) {
   static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
   use_device(ctx);
   const auto shared_bytes = static_cast<size_t>(dims.shared_bytes);
+  const dim3 grid(static_cast<unsigned>(dims.grid.x), static_cast<unsigned>(dims.grid.y),
+                  static_cast<unsigned>(dims.grid.z));
+  const dim3 block(static_cast<unsigned>(dims.threads));
   // Beyond 48 KiB, static and dynamic together, a kernel must ask. What is static we do not know here, so all ask.
   if (shared_bytes > 0) {
     require_shared_memory(ctx, dims.shared_bytes);
@@ -86,15 +94,14 @@ void launch(CudaContext& ctx, void (*kernel)(P...), const LaunchDims& dims, A&&.
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)));
   }
 #ifdef PSANET_CUDA_EMULATED
-  cuda_emulator::launch(kernel, dims.grid, dims.block, shared_bytes, ctx.runtime->stream,
-                        std::forward<A>(arguments)...);
+  cuda_emulator::launch(kernel, grid, block, shared_bytes, ctx.runtime->stream, std::forward<A>(arguments)...);
 #else
   std::tuple<std::remove_const_t<P>...> values(static_cast<P>(arguments)...);
   std::apply(
       [&](auto&... value) {
         void* pointers[] = {static_cast<void*>(&value)..., nullptr};
-        PSANET_CUDA_CHECK(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dims.grid, dims.block, pointers,
-                                           shared_bytes, ctx.runtime->stream));
+        PSANET_CUDA_CHECK(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, block, pointers, shared_bytes,
+                                           ctx.runtime->stream));
       },
       values);
 #endif
@@ -108,7 +115,7 @@ inline int64_t ceil_div(int64_t a, int64_t b) {
 inline LaunchDims loop_over(const CudaContext& ctx, int64_t count, int threads = 256) {
   const int64_t enough = int64_t{8} * ctx.runtime->multiprocessors * (1024 / threads > 2 ? 2 : 1);
   const int64_t blocks = std::clamp<int64_t>(ceil_div(count, threads), 1, enough);
-  return {dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads))};
+  return {{blocks}, threads};
 }
 
 inline bool is_aligned(const void* p, int64_t bytes) {

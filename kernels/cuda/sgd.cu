@@ -116,8 +116,7 @@ size_t step_some(CudaContext& ctx, std::span<const SgdTensor> tensors, float mom
     ++filled;
   }
   if (chunks > 0) {
-    launch(ctx, sgd_kernel, {dim3(static_cast<unsigned>(chunks)), dim3(kThreads)}, table, momentum, learning_rate,
-           guard);
+    launch(ctx, sgd_kernel, {{chunks}, kThreads}, table, momentum, learning_rate, guard);
   }
   return taken;
 }

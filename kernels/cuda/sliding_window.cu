@@ -19,7 +19,7 @@ __device__ __forceinline__ float to_byte(float value) {
 }
 
 /// One pixel of the plane for each thread.
-__global__ void input_plane_kernel(InputPlaneDims d, MapDims out, const float* picture, float* plane) {
+__global__ void input_plane_kernel(MapDims out, InputPlaneDims d, const float* picture, float* plane) {
   for_each_pack(out, [&](int, int y, int x, int) {
     float* to = plane + (static_cast<int64_t>(y) * d.width + x) * 3;
     const int64_t row = y - d.top, column = x - d.left;
@@ -56,13 +56,13 @@ __device__ __forceinline__ int64_t place_in_window(const WindowDims& d, int row,
   return (row * d.columns + column) * d.channels + channel;
 }
 
-__global__ void cut_window_kernel(WindowDims d, MapDims map, const float* plane, float* window) {
+__global__ void cut_window_kernel(MapDims map, WindowDims d, const float* plane, float* window) {
   for_each_pack(map, [&](int, int row, int column, int c) {
     window[place_in_window(d, row, column, c)] = plane[place_in_plane(d, row, column, c)];
   });
 }
 
-__global__ void add_window_kernel(WindowDims d, MapDims map, const float* window, float* plane) {
+__global__ void add_window_kernel(MapDims map, WindowDims d, const float* window, float* plane) {
   for_each_pack(map, [&](int, int row, int column, int c) {
     plane[place_in_plane(d, row, column, c)] += window[place_in_window(d, row, column, c)];
   });
@@ -127,31 +127,24 @@ __global__ void __launch_bounds__(kThreads) resized_scores_kernel(ScoreDims d, c
 
 void make_input_plane(CudaContext& ctx, const InputPlaneDims& dims, const float* picture, float* plane) {
   using namespace cuda;
-  if (dims.height * dims.width == 0) return;
-  const MapDims out = map_dims(1, dims.height, dims.width, 1);
-  launch(ctx, input_plane_kernel, loop_over_map(out), dims, out, picture, plane);
+  launch_over_map(ctx, input_plane_kernel, map_dims(1, dims.height, dims.width, 1), dims, picture, plane);
 }
 
 void cut_window(CudaContext& ctx, const WindowDims& dims, const float* plane, float* window) {
   using namespace cuda;
-  if (dims.rows * dims.columns * dims.channels == 0) return;
-  const MapDims map = map_dims(1, dims.rows, dims.columns, dims.channels);
-  launch(ctx, cut_window_kernel, loop_over_map(map), dims, map, plane, window);
+  launch_over_map(ctx, cut_window_kernel, map_dims(1, dims.rows, dims.columns, dims.channels), dims, plane, window);
 }
 
 void add_window(CudaContext& ctx, const WindowDims& dims, const float* window, float* plane) {
   using namespace cuda;
-  if (dims.rows * dims.columns * dims.channels == 0) return;
-  const MapDims map = map_dims(1, dims.rows, dims.columns, dims.channels);
-  launch(ctx, add_window_kernel, loop_over_map(map), dims, map, window, plane);
+  launch_over_map(ctx, add_window_kernel, map_dims(1, dims.rows, dims.columns, dims.channels), dims, window, plane);
 }
 
 void add_resized_scores(CudaContext& ctx, const ScoreDims& dims, const float* plane, float* sum) {
   using namespace cuda;
   const int64_t pixels = dims.rows.out * dims.columns.out;
   if (pixels * dims.channels == 0) return;
-  launch(ctx, resized_scores_kernel,
-         LaunchDims{dim3(static_cast<unsigned>(ceil_div(pixels, kThreads / kWarp))), dim3(kThreads)}, dims, plane, sum);
+  launch(ctx, resized_scores_kernel, LaunchDims{{ceil_div(pixels, kThreads / kWarp)}, kThreads}, dims, plane, sum);
 }
 
 }  // namespace psanet::kernels

@@ -175,7 +175,7 @@ void with_group(int64_t columns, const Run& run) {
 }
 
 LaunchDims rows_in_groups(int64_t rows, int group) {
-  return {dim3(static_cast<unsigned>(ceil_div(rows, kThreads / group))), dim3(kThreads)};
+  return {{ceil_div(rows, kThreads / group)}, kThreads};
 }
 
 }  // namespace

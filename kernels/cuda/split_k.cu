@@ -44,9 +44,9 @@ void finish_splits(CudaContext& ctx, int matrices, int m, int n, int splits, con
                    const GemmOutput& out) {
   const MapDims map = map_dims(matrices, m, n, 1);
   if (out.scalar == Scalar::f32) {
-    launch(ctx, finish_splits_kernel<float>, loop_over_map(map), map, splits, partial, out);
+    launch_over_map(ctx, finish_splits_kernel<float>, map, splits, partial, out);
   } else {
-    launch(ctx, finish_splits_kernel<bf16>, loop_over_map(map), map, splits, partial, out);
+    launch_over_map(ctx, finish_splits_kernel<bf16>, map, splits, partial, out);
   }
 }
 

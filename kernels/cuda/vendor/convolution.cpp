@@ -46,28 +46,17 @@ constexpr auto kPlan_description = cudnnBackendAttributeName_t{};
 #endif
 
 /// What the type of an attribute's value is called; pointers and descriptors, which are one type in C, are not here.
-template <class T>
-inline constexpr cudnnBackendAttributeType_t kType;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<int64_t> = CUDNN_TYPE_INT64;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<float> = CUDNN_TYPE_FLOAT;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<bool> = CUDNN_TYPE_BOOLEAN;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<cudnnHandle_t> = CUDNN_TYPE_HANDLE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<cudnnDataType_t> = CUDNN_TYPE_DATA_TYPE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<cudnnBackendKnobType_t> = CUDNN_TYPE_KNOB_TYPE;
-template <>
-inline constexpr cudnnBackendAttributeType_t kType<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;
+struct AttributeType {
+  static constexpr auto of(int64_t) { return CUDNN_TYPE_INT64; }
+  static constexpr auto of(float) { return CUDNN_TYPE_FLOAT; }
+  static constexpr auto of(bool) { return CUDNN_TYPE_BOOLEAN; }
+  static constexpr auto of(cudnnHandle_t) { return CUDNN_TYPE_HANDLE; }
+  static constexpr auto of(cudnnDataType_t) { return CUDNN_TYPE_DATA_TYPE; }
+  static constexpr auto of(cudnnConvolutionMode_t) { return CUDNN_TYPE_CONVOLUTION_MODE; }
+  static constexpr auto of(cudnnPointwiseMode_t) { return CUDNN_TYPE_POINTWISE_MODE; }
+  static constexpr auto of(cudnnBackendHeurMode_t) { return CUDNN_TYPE_HEUR_MODE; }
+  static constexpr auto of(cudnnBackendKnobType_t) { return CUDNN_TYPE_KNOB_TYPE; }
+};
 
 /// Owner of one of cuDNN's descriptors. It may be used by others only when it has been finalized.
 class Descriptor {
@@ -86,11 +75,11 @@ class Descriptor {
 
   template <class T, size_t kCount>
   void set(cudnnBackendAttributeName_t name, const std::array<T, kCount>& values) {
-    set(name, kType<T>, static_cast<int64_t>(kCount), values.data());
+    set(name, AttributeType::of(T{}), static_cast<int64_t>(kCount), values.data());
   }
   template <class T>
   void set(cudnnBackendAttributeName_t name, T value) {
-    set(name, kType<T>, 1, &value);
+    set(name, AttributeType::of(value), 1, &value);
   }
   void set_descriptor(cudnnBackendAttributeName_t name, cudnnBackendDescriptor_t value) {
     set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value);
@@ -106,7 +95,8 @@ class Descriptor {
   T get(cudnnBackendAttributeName_t name) const {
     T value{};
     int64_t count = 0;
-    check(cudnnBackendGetAttribute(descriptor_, name, kType<T>, 1, &count, &value), "reading an attribute");
+    check(cudnnBackendGetAttribute(descriptor_, name, AttributeType::of(value), 1, &count, &value),
+          "reading an attribute");
     return value;
   }
 

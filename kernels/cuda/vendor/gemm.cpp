@@ -4,8 +4,9 @@
 #include <cublasLt.h>
 #include <fmt/format.h>
 
-#include <array>
+#include <memory>
 #include <numeric>
+#include <type_traits>
 
 #include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/runtime.h"
@@ -42,68 +43,48 @@ cudaDataType_t data_type(Scalar scalar) {
 }
 
 /// Owners of cuBLASLt's descriptors.
-struct Layout {
-  cublasLtMatrixLayout_t get = nullptr;
-
-  /// Column-major [rows, columns], one behind the other at `stride`.
-  Layout(Scalar scalar, int64_t rows, int64_t columns, int64_t ld, int64_t batch, int64_t stride) {
-    check(cublasLtMatrixLayoutCreate(&get, data_type(scalar), static_cast<uint64_t>(rows),
-                                     static_cast<uint64_t>(columns), ld),
-          "describing a matrix");
-    if (batch > 1) {
-      set(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, static_cast<int32_t>(batch));
-      set(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, stride);
-    }
-  }
-  ~Layout() {
-    if (get != nullptr) cublasLtMatrixLayoutDestroy(get);
-  }
-  Layout(const Layout&) = delete;
-  Layout& operator=(const Layout&) = delete;
-
- private:
-  template <class T>
-  void set(cublasLtMatrixLayoutAttribute_t attribute, T value) {
-    check(cublasLtMatrixLayoutSetAttribute(get, attribute, &value, sizeof value), "describing a batch of matrices");
+template <auto kDestroy>
+struct Destroy {
+  template <class Descriptor>
+  void operator()(Descriptor* descriptor) const {
+    kDestroy(descriptor);
   }
 };
+template <class Pointer, auto kDestroy>
+using Owner = std::unique_ptr<std::remove_pointer_t<Pointer>, Destroy<kDestroy>>;
+using Layout = Owner<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Product = Owner<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Preference = Owner<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
 
-struct Product {
-  cublasLtMatmulDesc_t get = nullptr;
-
-  Product(cublasComputeType_t compute, bool transpose_first, bool transpose_second) {
-    check(cublasLtMatmulDescCreate(&get, compute, CUDA_R_32F), "describing a matrix product");
-    transpose(CUBLASLT_MATMUL_DESC_TRANSA, transpose_first);
-    transpose(CUBLASLT_MATMUL_DESC_TRANSB, transpose_second);
+/// Column-major [rows, columns], one behind the other at `stride`.
+Layout layout(Scalar scalar, int64_t rows, int64_t columns, int64_t ld, int64_t batch, int64_t stride) {
+  cublasLtMatrixLayout_t made = nullptr;
+  check(cublasLtMatrixLayoutCreate(&made, data_type(scalar), static_cast<uint64_t>(rows),
+                                   static_cast<uint64_t>(columns), ld),
+        "describing a matrix");
+  Layout result(made);
+  const auto set = [&](cublasLtMatrixLayoutAttribute_t attribute, auto value) {
+    check(cublasLtMatrixLayoutSetAttribute(made, attribute, &value, sizeof value), "describing a batch of matrices");
+  };
+  if (batch > 1) {
+    set(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, static_cast<int32_t>(batch));
+    set(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, stride);
   }
-  ~Product() {
-    if (get != nullptr) cublasLtMatmulDescDestroy(get);
-  }
-  Product(const Product&) = delete;
-  Product& operator=(const Product&) = delete;
+  return result;
+}
 
- private:
-  void transpose(cublasLtMatmulDescAttributes_t attribute, bool yes) {
+Product product(cublasComputeType_t compute, bool transpose_first, bool transpose_second) {
+  cublasLtMatmulDesc_t made = nullptr;
+  check(cublasLtMatmulDescCreate(&made, compute, CUDA_R_32F), "describing a matrix product");
+  Product result(made);
+  const auto transpose = [&](cublasLtMatmulDescAttributes_t attribute, bool yes) {
     const int32_t operation = yes ? CUBLAS_OP_T : CUBLAS_OP_N;
-    check(cublasLtMatmulDescSetAttribute(get, attribute, &operation, sizeof operation), "transposing a matrix");
-  }
-};
-
-struct Preference {
-  cublasLtMatmulPreference_t get = nullptr;
-
-  Preference() { check(cublasLtMatmulPreferenceCreate(&get), "describing a preference"); }
-  ~Preference() {
-    if (get != nullptr) cublasLtMatmulPreferenceDestroy(get);
-  }
-  Preference(const Preference&) = delete;
-  Preference& operator=(const Preference&) = delete;
-
-  template <class T>
-  void set(cublasLtMatmulPreferenceAttributes_t attribute, T value) {
-    check(cublasLtMatmulPreferenceSetAttribute(get, attribute, &value, sizeof value), "describing a preference");
-  }
-};
+    check(cublasLtMatmulDescSetAttribute(made, attribute, &operation, sizeof operation), "transposing a matrix");
+  };
+  transpose(CUBLASLT_MATMUL_DESC_TRANSA, transpose_first);
+  transpose(CUBLASLT_MATMUL_DESC_TRANSB, transpose_second);
+  return result;
+}
 
 /// A name made of the algorithm's settings: they are all that distinguishes two algorithms.
 std::string name_of(const cublasLtMatmulAlgo_t& algorithm) {
@@ -154,12 +135,12 @@ class LtGemm final : public Gemm {
       : ctx_(ctx),
         dims_(dims),
         handle_(library(ctx)),
-        product_(compute_type(ctx, dims), dims.transpose_b, dims.transpose_a),
-        b_(dims.in, dims.transpose_b ? dims.k : dims.n, dims.transpose_b ? dims.n : dims.k, dims.ld_b, dims.batch,
-           dims.stride_b),
-        a_(dims.in, dims.transpose_a ? dims.m : dims.k, dims.transpose_a ? dims.k : dims.m, dims.ld_a, dims.batch,
-           dims.stride_a),
-        c_(dims.out, dims.n, dims.m, dims.ld_c, dims.batch, dims.stride_c) {}
+        product_(product(compute_type(ctx, dims), dims.transpose_b, dims.transpose_a)),
+        b_(layout(dims.in, dims.transpose_b ? dims.k : dims.n, dims.transpose_b ? dims.n : dims.k, dims.ld_b,
+                  dims.batch, dims.stride_b)),
+        a_(layout(dims.in, dims.transpose_a ? dims.m : dims.k, dims.transpose_a ? dims.k : dims.m, dims.ld_a,
+                  dims.batch, dims.stride_a)),
+        c_(layout(dims.out, dims.n, dims.m, dims.ld_c, dims.batch, dims.stride_c)) {}
 
   /// Must be called first; false: the library has no algorithm that adds in a fixed order.
   bool choose_algorithm() {
@@ -181,8 +162,8 @@ class LtGemm final : public Gemm {
  private:
   void run(const cublasLtMatmulHeuristicResult_t& algorithm, const void* a, const void* b, void* c, void* workspace) {
     use_device(ctx_);
-    check(cublasLtMatmul(handle_, product_.get, &dims_.scale, b, b_.get, a, a_.get, &dims_.beta, c, c_.get, c, c_.get,
-                         &algorithm.algo, workspace, algorithm.workspaceSize, ctx_.runtime->stream),
+    check(cublasLtMatmul(handle_, product_.get(), &dims_.scale, b, b_.get(), a, a_.get(), &dims_.beta, c, c_.get(), c,
+                         c_.get(), &algorithm.algo, workspace, algorithm.workspaceSize, ctx_.runtime->stream),
           "launching a matrix product");
   }
 
@@ -194,19 +175,23 @@ class LtGemm final : public Gemm {
   }
 
   std::vector<cublasLtMatmulHeuristicResult_t> proposals(uint32_t reductions) {
-    Preference preference;
-    preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kMost_workspace_bytes));
-    preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_bytes(dims_.in, dims_.stride_b));
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_bytes(dims_.in, dims_.stride_a));
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_bytes(dims_.out, dims_.stride_c));
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_bytes(dims_.out, dims_.stride_c));
+    cublasLtMatmulPreference_t made = nullptr;
+    check(cublasLtMatmulPreferenceCreate(&made), "describing a preference");
+    const Preference preference(made);
+    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+      check(cublasLtMatmulPreferenceSetAttribute(made, attribute, &value, sizeof value), "describing a preference");
+    };
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kMost_workspace_bytes));
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_bytes(dims_.in, dims_.stride_b));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_bytes(dims_.in, dims_.stride_a));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_bytes(dims_.out, dims_.stride_c));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_bytes(dims_.out, dims_.stride_c));
 
     std::vector<cublasLtMatmulHeuristicResult_t> found(kMeasured);
     int count = 0;
-    const auto status =
-        cublasLtMatmulAlgoGetHeuristic(handle_, product_.get, b_.get, a_.get, c_.get, c_.get, preference.get,
-                                       static_cast<int>(found.size()), found.data(), &count);
+    const auto status = cublasLtMatmulAlgoGetHeuristic(handle_, product_.get(), b_.get(), a_.get(), c_.get(), c_.get(),
+                                                       made, static_cast<int>(found.size()), found.data(), &count);
     if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "looking for an algorithm for a matrix product");
     found.resize(static_cast<size_t>(count));
     std::erase_if(found, [](const auto& f) {

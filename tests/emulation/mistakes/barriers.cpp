@@ -7,7 +7,7 @@ namespace {
 using namespace kernels::cuda;
 
 constexpr int kThreads = 64;
-const LaunchDims kOneBlock{dim3(1), dim3(kThreads)};
+const LaunchDims kOneBlock{{1}, kThreads};
 
 std::vector<float> reversed() {
   std::vector<float> values = counting(kThreads);
@@ -141,7 +141,7 @@ __global__ void one_warp_sum_kernel(const float* x, float* y) {
 }
 
 TEST_CASE("lanes of a warp read each other without __syncwarp") {
-  const LaunchDims dims{dim3(1), dim3(kWarp)};
+  const LaunchDims dims{{1}, kWarp};
   check({{63 * 64 / 2},
          [=] { return run(one_warp_sum_kernel<false>, dims, counting(2 * kWarp), 1); },
          [=] { return run(one_warp_sum_kernel<true>, dims, counting(2 * kWarp), 1); }});

@@ -7,7 +7,7 @@ namespace {
 using namespace kernels::cuda;
 
 constexpr int kThreads = 32, kBlocks = 5;
-const LaunchDims kGrid{dim3(kBlocks), dim3(kThreads)};
+const LaunchDims kGrid{{kBlocks}, kThreads};
 
 __global__ void zero_kernel(float* y) {
   y[threadIdx.x] = 0;
@@ -26,7 +26,7 @@ TEST_CASE("blocks add to the same words without atomics") {
   }
   check({wanted, [] {
            const Array<float> x(counting(kBlocks * kThreads)), y(kThreads);
-           launch(cuda(), zero_kernel, {dim3(1), dim3(kThreads)}, y.data());
+           launch(cuda(), zero_kernel, {{1}, kThreads}, y.data());
            launch(cuda(), add_rows_kernel, kGrid, x.data(), y.data());
            return y.get();
          }});
@@ -71,7 +71,7 @@ std::vector<float> two_sums(bool right) {
   for (const auto& [x, y] : {std::pair(&a, &sum_a), std::pair(&b, &sum_b)}) {
     if (right) {
       launch(cuda(), partial_kernel, kGrid, x->data(), partial);
-      launch(cuda(), total_kernel, {dim3(1), dim3(1)}, partial, y->data());
+      launch(cuda(), total_kernel, {{1}, 1}, partial, y->data());
     } else {
       launch(cuda(), partial_and_total_kernel, kGrid, x->data(), partial, y->data());
     }

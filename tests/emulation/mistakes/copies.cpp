@@ -7,7 +7,7 @@ namespace {
 using namespace kernels::cuda;
 
 constexpr int kThreads = 32, kOwn = 4, kTile = kThreads * kOwn;  // 16 bytes a thread
-const LaunchDims kOneBlock{dim3(1), dim3(kThreads)};
+const LaunchDims kOneBlock{{1}, kThreads};
 
 /// y = x through shared memory; every thread reads what it has copied itself.
 template <bool kWaits, bool kCommits>

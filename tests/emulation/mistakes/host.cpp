@@ -12,7 +12,7 @@ __global__ void copy_kernel(const float* x, float* y) {
 }
 
 constexpr int kCount = 32;
-const LaunchDims kOneWarp{dim3(1), dim3(kCount)};
+const LaunchDims kOneWarp{{1}, kCount};
 
 std::vector<float> copied(const LaunchDims& dims, int64_t n) {
   return run(copy_kernel, dims, counting(n), n);
@@ -21,25 +21,20 @@ std::vector<float> copied(const LaunchDims& dims, int64_t n) {
 TEST_CASE("a block of 2048 threads") {
   check({counting(2048),
          [] {
-           return copied({dim3(1), dim3(2048)}, 2048);
+           return copied({{1}, 2048}, 2048);
          },
          [] {
-           return copied({dim3(2), dim3(1024)}, 2048);
+           return copied({{2}, 1024}, 2048);
          },
          "illegal launch configuration"});
 }
 
 TEST_CASE("a grid without blocks") {
-  check({{1}, [] { return run(copy_kernel, {dim3(0), dim3(kCount)}, {1.0f}, 1); }, {}, "illegal launch configuration"});
+  check({{1}, [] { return run(copy_kernel, {{0}, kCount}, {1.0f}, 1); }, {}, "illegal launch configuration"});
 }
 
 TEST_CASE("a grid of more than 65535 blocks across y") {
-  check({{1},
-         [] {
-           return run(copy_kernel, {dim3(1, 65536), dim3(1)}, {1.0f}, 1);
-         },
-         {},
-         "illegal launch configuration"});
+  check({{1}, [] { return run(copy_kernel, {{1, 65536}, 1}, {1.0f}, 1); }, {}, "illegal launch configuration"});
 }
 
 /// Raw launches, as a library makes them that trusts its caller. Whoever launches by launch() is safe.
@@ -47,7 +42,7 @@ std::vector<float> copied_with_current(int device) {
   setenv("PSANET_EMULATED_GPUS", "2", 1);
   const Array<float> x(counting(kCount)), y(kCount);
   PSANET_CUDA_CHECK(cudaSetDevice(device));
-  cuda_emulator::launch(copy_kernel, kOneWarp.grid, kOneWarp.block, 0, cuda().runtime->stream, x.data(), y.data());
+  cuda_emulator::launch(copy_kernel, dim3(1), dim3(kCount), 0, cuda().runtime->stream, x.data(), y.data());
   return y.get();
 }
 
@@ -74,7 +69,7 @@ TEST_CASE("more than 48 KiB of static and dynamic shared memory together that no
            return y.get();
          },
          [] {
-           return run(shared_both_ways_kernel, {dim3(1), dim3(kCount), kDynamic_bytes}, counting(kCount), kCount);
+           return run(shared_both_ways_kernel, {{1}, kCount, kDynamic_bytes}, counting(kCount), kCount);
          },
          "more static and dynamic shared memory together than the kernel may have"});
 }
@@ -101,7 +96,7 @@ TEST_CASE("a kernel is given the address of a variable that is gone when it runs
            const Array<float> y(1);
            {
              const float factor = 7;
-             launch(cuda(), copy_kernel, {dim3(1), dim3(1)}, &factor, y.data());
+             launch(cuda(), copy_kernel, {{1}, 1}, &factor, y.data());
            }
            return y.get();
          }});

@@ -7,7 +7,7 @@ namespace {
 using namespace kernels::cuda;
 
 constexpr int kM = 16, kN = 8, kK = 16;
-const LaunchDims kOneWarp{dim3(1), dim3(kWarp)};
+const LaunchDims kOneWarp{{1}, kWarp};
 enum class Mishap { none, halves, not_transposed, rows_not_aligned, half_a_warp };
 
 /// y [kM, kN] = a [kM, kK] b [kK, kN]; x holds a, then b, both row-major; small integers, which bf16 holds exactly.

@@ -7,7 +7,7 @@ namespace {
 using namespace kernels::cuda;
 
 constexpr int kThreads = 64;
-const LaunchDims kOneBlock{dim3(1), dim3(kThreads)};
+const LaunchDims kOneBlock{{1}, kThreads};
 
 template <bool kRight>
 __global__ void shifted_kernel(const float* x, float* y) {
@@ -32,7 +32,7 @@ __global__ void neighbours_kernel(const float* x, float* y) {
 }
 
 TEST_CASE("a read beyond the end of a tensor") {
-  const LaunchDims dims{dim3(3), dim3(kThreads)};
+  const LaunchDims dims{{3}, kThreads};
   std::vector<float> wanted;
   for (int i = 0; i < kOdd; ++i) wanted.push_back(static_cast<float>(i + 1 < kOdd ? 2 * i + 1 : i));
   check({wanted, [=] { return run(neighbours_kernel<false>, dims, counting(kOdd), kOdd); },
@@ -94,7 +94,7 @@ __global__ void remembering_kernel(const float* x, float* y) {
 }
 
 TEST_CASE("shared memory is expected to outlive its block") {
-  const LaunchDims dims{dim3(3), dim3(kWarp)};
+  const LaunchDims dims{{3}, kWarp};
   check({counting(3), [=] { return run(remembering_kernel, dims, {0.0f}, 3); }});
 }
 
@@ -106,7 +106,7 @@ __global__ void dynamic_kernel(const float* x, float* y) {
 }
 
 std::vector<float> run_dynamic(int64_t shared_bytes) {
-  return run(dynamic_kernel, {dim3(1), dim3(kThreads), shared_bytes}, counting(kThreads), kThreads);
+  return run(dynamic_kernel, {{1}, kThreads, shared_bytes}, counting(kThreads), kThreads);
 }
 
 TEST_CASE("dynamic shared memory that the launch has not asked for") {
@@ -140,7 +140,7 @@ __global__ void offset_kernel(const float* x, float* y) {
 
 TEST_CASE("an index of 32 bits for more than 2^31 elements") {
   const std::vector<float> dims{65536, 40000};
-  const LaunchDims one{dim3(1), dim3(1)};
+  const LaunchDims one{{1}, 1};
   check({{40000},
          [=] { return run(offset_kernel<int>, one, dims, 1); },
          [=] { return run(offset_kernel<int64_t>, one, dims, 1); }});
