@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
+#include <map>
 #include <random>
 #include <string>
 #include <thread>
@@ -23,6 +23,8 @@
 #include "engine/distributed/store_client.h"
 #include "engine/distributed/store_server.h"
 #include "engine/error.h"
+
+extern char** environ;
 
 namespace psanet::apps {
 
@@ -47,9 +49,15 @@ std::string random_token() {
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
 }
 
-/// For the ranks: they inherit this process's environment.
-void set_environment(const char* name, const std::string& value) {
-  ::setenv(name, value.c_str(), 1);
+/// The environment of a rank, as execve() wants it.
+std::vector<std::string> environment_of(const std::map<std::string, std::string>& more) {
+  std::vector<std::string> result;
+  for (char** e = environ; *e; ++e) {
+    const std::string line = *e;
+    if (more.count(line.substr(0, line.find('='))) == 0) result.push_back(line);
+  }
+  for (const auto& [name, value] : more) result.push_back(name + "=" + value);
+  return result;
 }
 
 struct Rank {
@@ -76,11 +84,11 @@ int blame(const Rank& rank) {
 }
 
 /// In the child; only what is allowed behind fork() in a process with threads.
-[[noreturn]] void become_rank(pid_t parent, pid_t group, char** argv) {
+[[noreturn]] void become_rank(pid_t parent, pid_t group, char** argv, char** environment) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) ::_exit(1);  // it died just before
   setpgid(0, group);
-  execv("/proc/self/exe", argv);
+  execve("/proc/self/exe", argv, environment);
   ::_exit(127);
 }
 
@@ -88,16 +96,14 @@ int blame(const Rank& rank) {
 
 int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
   if (!has_gloo()) throw DeviceError("--ranks: this program was built without Gloo (libgloo-dev)");
-  const std::string token = random_token();
-  const StoreServer server("127.0.0.1", 0, token, "the launcher");
+  std::map<std::string, std::string> more = {{"PSANET_WORLD", std::to_string(ranks)}, {"PSANET_JOB", random_token()}};
+  const StoreServer server("127.0.0.1", 0, more["PSANET_JOB"], "the launcher");
   const StepBoard board(ranks);
-  set_environment("PSANET_WORLD", std::to_string(ranks));
-  set_environment("PSANET_JOB", token);
-  set_environment("PSANET_JOB_TOKEN", token);
-  set_environment("PSANET_STEPS", board.file());
-  set_environment("PSANET_STORE_PORT", std::to_string(server.port()));
+  more["PSANET_STEPS"] = board.file();
+  more["PSANET_STORE_PORT"] = std::to_string(server.port());
+  more["PSANET_JOB_TOKEN"] = more["PSANET_JOB"];
   if (threads == 0 && !std::getenv("OMP_NUM_THREADS")) {
-    set_environment("OMP_NUM_THREADS", std::to_string(std::max<int64_t>(1, processors() / ranks)));
+    more["OMP_NUM_THREADS"] = std::to_string(std::max<int64_t>(1, processors() / ranks));
   }
   struct sigaction action {};
   action.sa_handler = note;
@@ -110,10 +116,13 @@ int launch_ranks(int64_t ranks, int64_t threads, char** argv) {
     if (group > 0) ::kill(-group, signal);
   };
   for (size_t r = 0; r < all.size(); ++r) {
-    set_environment("PSANET_RANK", std::to_string(r));
-    set_environment("PSANET_LOCAL_RANK", std::to_string(r));
+    more["PSANET_RANK"] = more["PSANET_LOCAL_RANK"] = std::to_string(r);
+    std::vector<std::string> lines = environment_of(more);
+    std::vector<char*> environment;
+    for (std::string& line : lines) environment.push_back(line.data());
+    environment.push_back(nullptr);
     const pid_t parent = getpid(), child = fork();
-    if (child == 0) become_rank(parent, group, argv);
+    if (child == 0) become_rank(parent, group, argv, environment.data());
     if (child < 0) {
       kill_all(SIGKILL);
       throw DeviceError(fmt::format("--ranks: rank {} cannot be started: {}", r, std::strerror(errno)));
