@@ -16,17 +16,14 @@ models::TrainingOptions step_options(const Recipe& recipe, const models::Model& 
   options.loss_at_scores = recipe.loss_at_scores;
   options.confusion = recipe.train_scores;
   const models::ParameterGroups groups = models::parameter_groups(forward);
-  const auto classifier_bias = [groups](const std::string& name) {
-    return groups.classifier.contains(name) && name.ends_with(".bias");
-  };
   const double head = recipe.head_rate_factor, bias = recipe.classifier_bias_rate_factor.value_or(head);
-  options.rate_factor = [&model, head, bias, classifier_bias](const std::string& name) {
-    if (classifier_bias(name)) return bias;
+  options.rate_factor = [&model, head, bias, groups](const std::string& name) {
+    if (groups.classifier_bias.contains(name)) return bias;
     return model.in_backbone(name) ? 1.0 : head;
   };
   const double norm_decay = recipe.batch_norm_decay_factor, bias_decay = recipe.classifier_bias_decay_factor;
-  options.decay_factor = [groups, norm_decay, bias_decay, classifier_bias](const std::string& name) {
-    if (classifier_bias(name)) return bias_decay;
+  options.decay_factor = [groups, norm_decay, bias_decay](const std::string& name) {
+    if (groups.classifier_bias.contains(name)) return bias_decay;
     return groups.batch_norm.contains(name) ? norm_decay : 1.0;
   };
   return options;

@@ -44,12 +44,13 @@ double window_start(int64_t size, int64_t crop, double at) {
   return std::clamp<double>(std::round(at) - static_cast<double>(crop / 2), 0, static_cast<double>(size - crop));
 }
 
-/// What a branch does. The compact form's mode says only how its scores are laid out, and public weights differ in that
-/// (SPEC 3), so a name that says it goes first.
-kernels::PsaMode direction_of(const std::string& name, kernels::PsaMode mode) {
+/// What a branch does: its mode. But that of the compact form says only how its scores are laid out, in which public
+/// weights differ (SPEC 3), and nothing else in the graph tells the two directions apart: so there, for these pictures
+/// alone, a branch that is called collect or distribute is one.
+kernels::PsaMode direction_of(const std::string& name, const kernels::PsaDims& dims) {
   const std::string last = name.substr(name.rfind('.') + 1);
-  if (last == "collect") return kernels::PsaMode::collect;
-  return last == "distribute" ? kernels::PsaMode::distribute : mode;
+  if (dims.compact && last == "collect") return kernels::PsaMode::collect;
+  return dims.compact && last == "distribute" ? kernels::PsaMode::distribute : dims.mode;
 }
 
 /// The image [height, width, 3] resized as the test protocol does.
@@ -217,7 +218,7 @@ std::vector<Attention> AttentionReader::read(const FloatImageView& image, const 
     const Tensor output = program_.output(branch.name);
     std::vector<float> logits(static_cast<size_t>(output.type().elements()));
     output.get(std::span<float>(logits));
-    all.push_back({branch.name, direction_of(branch.name, branch.dims.mode), branch.dims.height, branch.dims.width,
+    all.push_back({branch.name, direction_of(branch.name, branch.dims), branch.dims.height, branch.dims.width,
                    attention_matrix(branch.dims, logits.data()), branch.align_corners});
   }
   return all;

@@ -1,6 +1,7 @@
 #include "models/parameter_groups.h"
 
 #include "layers/batch_norm.h"
+#include "layers/conv2d.h"
 
 namespace psanet::models {
 
@@ -14,8 +15,11 @@ ParameterGroups parameter_groups(const Graph& forward) {
     // Back from the scores, through resizes, to the first layer that has parameters.
     for (Value v = value; v;) {
       const Node& node = forward.node(v);
-      for (Value in : node.inputs) {
-        if (in && forward.node(in).is(Source::Kind::parameter)) groups.classifier.insert(forward.node(in).name);
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        const Value in = node.inputs[i];
+        if (!in || !forward.node(in).is(Source::Kind::parameter)) continue;
+        groups.classifier.insert(forward.node(in).name);
+        if (node.as<layers::Conv2d>() && i == 2) groups.classifier_bias.insert(forward.node(in).name);
       }
       const bool found = node.inputs.size() > 1 && forward.node(node.inputs[1]).is(Source::Kind::parameter);
       v = found || node.inputs.empty() ? Value{} : node.inputs[0];

@@ -175,8 +175,7 @@ TEST_CASE("rewrite: a rule replaces a node, everything else is copied") {
 TEST_CASE("prune: what no output needs is gone, updates of kept state stay") {
   Graph g;
   const Value x = g.input("x", kVector), rate = g.input("rate", f32({1}));
-  const Value w = g.parameter("w", kVector, Initializer::constant(0)),
-              v = g.kept_for(Source::Kind::momentum, w);
+  const Value w = g.parameter("w", kVector, Initializer::constant(0)), v = g.kept_for(Source::Kind::momentum, w);
   g.input("unread", kVector);
   g.add("dead", Relu{}, {x});
   g.output("y", g.add("y", Scale{2}, {x}));

@@ -92,8 +92,7 @@ TEST_CASE("by hand: two steps of SGD in PyTorch's form") {
   sgd.weight_decay = {0.1};
   Graph graph;
   const Type one = f32({1});
-  const Value w = graph.parameter("w", one, Initializer::constant(1)),
-              v = graph.kept_for(Source::Kind::momentum, w);
+  const Value w = graph.parameter("w", one, Initializer::constant(1)), v = graph.kept_for(Source::Kind::momentum, w);
   graph.apply("sgd", sgd, {graph.input("rate", one), w, v, graph.input("g", one)});
   Device device = Device::cpu(1);
   Parameters parameters(device);
@@ -101,10 +100,11 @@ TEST_CASE("by hand: two steps of SGD in PyTorch's form") {
   program.input("rate").set(std::vector<float>{0.01f});
   program.input("g").set(std::vector<float>{2});
   program.run();
-  CHECK(parameters.tensor({Source::Kind::momentum, "w"}).get<float>()[0] == Approx(2.1));       // 0.5 * 0 + 2 + 0.1 * 1
-  CHECK(parameters.tensor("w").get<float>()[0] == Approx(1 - 0.21));  // 1 - 0.01 * 10 * 2.1
+  CHECK(parameters.tensor({Source::Kind::momentum, "w"}).get<float>()[0] == Approx(2.1));  // 0.5 * 0 + 2 + 0.1 * 1
+  CHECK(parameters.tensor("w").get<float>()[0] == Approx(1 - 0.21));                       // 1 - 0.01 * 10 * 2.1
   program.run();
-  CHECK(parameters.tensor({Source::Kind::momentum, "w"}).get<float>()[0] == Approx(3.129));  // 0.5 * 2.1 + 2 + 0.1 * 0.79
+  CHECK(parameters.tensor({Source::Kind::momentum, "w"}).get<float>()[0] ==
+        Approx(3.129));  // 0.5 * 2.1 + 2 + 0.1 * 0.79
   CHECK(parameters.tensor("w").get<float>()[0] == Approx(0.79 - 0.3129));
 }
 

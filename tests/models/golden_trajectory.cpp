@@ -104,7 +104,8 @@ void check_steps(const std::string& name) {
       const HostTensor wanted = file.tensor(step + full);
       if (kind == "grad") check_close(file_order(gradients.gradient(parameter)), wanted, full);
       if (kind == "param" || kind == "buffer") check_close(file_order(parameters.tensor(parameter)), wanted, full);
-      if (kind == "momentum") check_close(file_order(parameters.tensor({Source::Kind::momentum, parameter})), wanted, full);
+      if (kind == "momentum")
+        check_close(file_order(parameters.tensor({Source::Kind::momentum, parameter})), wanted, full);
       ++compared;
     }
     CHECK(compared == 3 * 11 + 6);
@@ -161,7 +162,8 @@ TEST_CASE("golden: three SGD steps of PSANet-50", "[golden]") {
     for (size_t i = 0; i < names.size(); ++i) {
       INFO(names[i]);
       const auto at = s * static_cast<int64_t>(names.size()) + static_cast<int64_t>(i);
-      const std::vector<double> momentum = read_values(net.parameters.tensor({Source::Kind::momentum, names[i]})).values;
+      const std::vector<double> momentum =
+          read_values(net.parameters.tensor({Source::Kind::momentum, names[i]})).values;
       CHECK(norm(read_values(net.parameters.tensor(names[i])).values) == Approx(parameter_norms.at(at)).epsilon(1e-5));
       CHECK(norm(momentum) == Approx(momentum_norms.at(at)).epsilon(0).margin(1e-3 * momentum_norms.at(at) + 1e-6));
       // v = momentum * v_before + g + decay * w_before

@@ -147,6 +147,7 @@ TEST_CASE("node names: batch norms and classifiers are what the graph says") {
     CHECK(groups.batch_norm ==
           std::set<std::string>{"norm.bias", "norm.weight", name + "s.bn.bias", name + "s.bn.weight"});
     CHECK(groups.classifier == std::set<std::string>{"last.bias", "last.weight"});
+    CHECK(groups.classifier_bias == std::set<std::string>{"last.bias"});
     CHECK(model.in_backbone(name + ".weight"));
     CHECK_FALSE(model.in_backbone(name + "s.bn.weight"));
     const Graph graph = model.build({layers::Mode::train, 2});

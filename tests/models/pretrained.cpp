@@ -77,7 +77,8 @@ TEST_CASE("an ImageNet backbone loads under semseg's and ResNet-D's and mmsegmen
   const Net from({{"classes", 7}}, 5);
   Net to({{"classes", 3}}, 1);
   const std::vector<float> head = to.at("cls.0.weight");
-  const models::LoadReport report = models::load_pretrained(to.parameters, imagenet(from.file(), stem), "f", to.options);
+  const models::LoadReport report =
+      models::load_pretrained(to.parameters, imagenet(from.file(), stem), "f", to.options);
   for (const char* name : {"layer0.0.weight", "layer0.3.weight", "layer0.7.running_var", "layer2.0.conv1.weight"}) {
     INFO(name);
     CHECK(to.at(name) == from.at(name));
