@@ -88,8 +88,9 @@ fs::path find_used(const fs::path& user, const std::string& name, const std::str
   if (fs::exists(beside, none)) return beside;
   const fs::path ours = models_dir() / name;
   if (fs::exists(ours, none)) return ours;
-  throw ConfigError(fmt::format("{}: no file \"{}\"; looked for {} and {}", where, printed(name),
-                                printed(beside.string(), 300), printed(ours.string(), 300)));
+  std::string places = printed(ours.string(), 300);
+  if (ours != beside) places = fmt::format("{} and {}", printed(beside.string(), 300), places);
+  throw ConfigError(fmt::format("{}: no file \"{}\"; looked for {}", where, printed(name), places));
 }
 
 /// The one of a file's `names` that is meant: an object with `about` and `let`; none for the file as it stands.
