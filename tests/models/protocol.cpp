@@ -75,6 +75,9 @@ std::vector<float> resized(Device& device, const FloatImageView& image, PlaneSiz
   return result;
 }
 
+// The function that builds a predictor's programs refers to it.
+static_assert(!std::is_move_constructible_v<models::Predictor> && !std::is_copy_constructible_v<models::Predictor>);
+
 TEST_CASE("golden: sliding windows, scales and mirror images as the official test script") {
   const auto dir = tests::golden_dir();
   if (!dir) return;
