@@ -67,9 +67,10 @@ int64_t positive(const ModelSource& source, const std::string& name) {
   }
   const Scalar value = *source.lets->find(name);
   const auto* integer = std::get_if<int64_t>(&value);
-  if (!integer || *integer < 1 || *integer > std::numeric_limits<int32_t>::max()) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (!integer || *integer < 1 || *integer > kMost) {
     throw ConfigError(
-        fmt::format("{}: found {}, want an integer of at least 1", source.lets->where(name), show(value)));
+        fmt::format("{}: found {}, want an integer from 1 to {}", source.lets->where(name), show(value), kMost));
   }
   return *integer;
 }
