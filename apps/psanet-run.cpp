@@ -9,6 +9,7 @@
 #include "data/image.h"
 #include "engine/error.h"
 #include "engine/program.h"
+#include "engine/swap_axes.h"
 #include "layers/passes/passes.h"
 #include "models/model_file.h"
 #include "models/training_step.h"
@@ -26,22 +27,10 @@ struct RunOptions {
   double base_rate = 0.01, momentum = 0.9, weight_decay = 1e-4, head_rate_factor = 10;
 };
 
-/// [N,A,B] -> [N,B,A]
-std::vector<float> swapped(const std::vector<float>& x, int64_t n, int64_t a, int64_t b) {
-  std::vector<float> y(x.size());
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < a; ++j) {
-      for (int64_t k = 0; k < b; ++k)
-        y[static_cast<size_t>((i * b + k) * a + j)] = x[static_cast<size_t>((i * a + j) * b + k)];
-    }
-  }
-  return y;
-}
-
 /// A tensor [N,H,W,C] of a program as a file tensor [N,C,H,W].
 FileTensor from_nhwc(const Tensor& tensor) {
   const Type& t = tensor.type();
-  const std::vector<float> values = swapped(tensor.get<float>(), t[0], t[1] * t[2], t[3]);
+  const std::vector<float> values = swap_axes(tensor.get<float>(), t[0], t[1] * t[2], t[3]);
   return FileTensor::of({t[0], t[3], t[1], t[2]}, std::span<const float>(values));
 }
 
@@ -70,7 +59,7 @@ Inputs read_inputs(const std::filesystem::path& path, const models::Model& model
   }
   Inputs inputs;
   inputs.batch = s[0];
-  inputs.image = swapped(image.values<float>(), s[0], s[1], s[2] * s[3]);
+  inputs.image = swap_axes(image.values<float>(), s[0], s[1], s[2] * s[3]);
   if (!file.contains("label")) return inputs;
   const FileTensor& label = file.at("label");
   const bool integer = label.dtype[0] == 'I' || label.dtype[0] == 'U';

@@ -5,6 +5,7 @@
 #include "engine/error.h"
 #include "engine/main_memory.h"
 #include "engine/random.h"
+#include "engine/swap_axes.h"
 #include "kernels/memory.h"
 
 namespace psanet {
@@ -21,19 +22,6 @@ std::vector<float> initial_values(const std::string& name, const Type& type, con
     values[i] = static_cast<float>(init.value * factor);
   }
   return values;
-}
-
-/// [O, inner_a, inner_b] -> [O, inner_b, inner_a]
-std::vector<float> swap_inner(const std::vector<float>& from, int64_t outer, int64_t a, int64_t b) {
-  std::vector<float> to(from.size());
-  for (int64_t o = 0; o < outer; ++o) {
-    for (int64_t i = 0; i < a; ++i) {
-      for (int64_t j = 0; j < b; ++j) {
-        to[static_cast<size_t>((o * b + j) * a + i)] = from[static_cast<size_t>((o * a + i) * b + j)];
-      }
-    }
-  }
-  return to;
 }
 
 }  // namespace
@@ -91,7 +79,7 @@ FileTensor Parameters::to_file(const Entry& entry) const {
   std::vector<float> values = entry.tensor.get<float>();
   const Shape& shape = entry.tensor.type().shape;
   if (entry.source.layout == FileLayout::conv_weight) {
-    values = swap_inner(values, shape[0], shape[1] * shape[2], shape[3]);
+    values = swap_axes(values, shape[0], shape[1] * shape[2], shape[3]);
   }
   return FileTensor::of(file_shape(entry), std::span<const float>(values));
 }
@@ -104,7 +92,7 @@ void Parameters::from_file(const Entry& entry, const FileTensor& values, const s
                                    to_string(values.shape), to_string(wanted)));
   }
   std::vector<float> host = values.values<float>();
-  if (entry.source.layout == FileLayout::conv_weight) host = swap_inner(host, shape[0], shape[3], shape[1] * shape[2]);
+  if (entry.source.layout == FileLayout::conv_weight) host = swap_axes(host, shape[0], shape[3], shape[1] * shape[2]);
   Tensor tensor = entry.tensor;
   tensor.set(host);
 }
