@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/error.h"
+#include "engine/json/text.h"
 
 namespace psanet::models {
 
@@ -49,9 +50,10 @@ Roles roles_of(const Safetensors& file, const std::string& where) {
     const size_t space = text.find(' ');
     const std::string what = text.substr(0, space);
     if (space == std::string::npos || (what != kStatistic && what != kMomentum && what != kCounter)) {
-      throw wrong(fmt::format("\"{}\": want \"statistic\", \"momentum\" or \"counter\" and what it is of", name));
+      throw wrong(
+          fmt::format("\"{}\": want \"statistic\", \"momentum\" or \"counter\" and what it is of", printed(name)));
     }
-    if (!file.contains(name)) throw wrong(fmt::format("\"{}\": there is no such tensor", name));
+    if (!file.contains(name)) throw wrong(fmt::format("\"{}\": there is no such tensor", printed(name)));
     roles[name] = {what, text.substr(space + 1)};
   }
   return roles;
